@@ -1,0 +1,148 @@
+import { constants, type BigIntStats } from 'node:fs'
+import { open, realpath, type FileHandle } from 'node:fs/promises'
+import { dirname, relative, sep } from 'node:path'
+import { PluginError, reason, systemCode } from '../errors.js'
+
+/** Largest plugin file unless told otherwise: 64 MiB. */
+export const defaultMaxBytes = 67_108_864
+
+export interface ReadLimits {
+  readonly maxBytes: number
+  /** Real paths of folders outside of which no file is taken; `undefined` takes any. */
+  readonly directories: readonly string[] | undefined
+  /** Whether a file, or its folder, that the group or others may write to is refused. */
+  readonly ownerOnly: boolean
+}
+
+/**
+ * The bytes of a plugin file, all of them as they were at one moment: from one descriptor, and
+ * refused where the file was written to meanwhile.
+ *
+ * @throws `not-found`, `not-a-file`, `unreadable`, `refused-path`, `empty`, `too-large` or
+ *   `changed-while-reading`.
+ */
+export async function readPluginBytes(path: string, limits: ReadLimits): Promise<Buffer> {
+  const file = await openForReading(path)
+  try {
+    const before = await file.stat({ bigint: true })
+    if (!before.isFile()) {
+      throw new PluginError(
+        'not-a-file',
+        `${path} is a ${kind(before)}, not a file; name the plugin file itself`,
+        { path },
+      )
+    }
+    await checkPlace(path, before, limits)
+    if (before.size === 0n) {
+      throw new PluginError('empty', `${path} is empty; build it again, or copy it again`, { path })
+    }
+    if (before.size > BigInt(limits.maxBytes)) {
+      throw new PluginError(
+        'too-large',
+        `${path} has ${before.size} bytes and the limit is ${limits.maxBytes}; bundle less, or raise maxBytes`,
+        { path },
+      )
+    }
+    const bytes = await readExactly(file, Number(before.size))
+    const after = await file.stat({ bigint: true })
+    if (
+      bytes.length !== Number(before.size) ||
+      after.size !== before.size ||
+      after.mtimeNs !== before.mtimeNs
+    ) {
+      throw new PluginError(
+        'changed-while-reading',
+        `${path} was written to while it was read; write to another name and rename it into place`,
+        { path },
+      )
+    }
+    return bytes
+  } catch (error) {
+    throw error instanceof PluginError ? error : unreadable(path, error)
+  } finally {
+    await file.close()
+  }
+}
+
+async function openForReading(path: string): Promise<FileHandle> {
+  try {
+    // Without O_NONBLOCK a named pipe would hold the open until somebody writes to it.
+    return await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+}
+
+async function readExactly(file: FileHandle, size: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(size)
+  let at = 0
+  while (at < size) {
+    const { bytesRead } = await file.read(bytes, at, size - at, at)
+    if (bytesRead === 0) break
+    at += bytesRead
+  }
+  return bytes.subarray(0, at)
+}
+
+async function checkPlace(
+  path: string,
+  stats: BigIntStats,
+  { directories, ownerOnly }: ReadLimits,
+): Promise<void> {
+  if (!directories && !ownerOnly) return
+  const real = await realpath(path)
+  if (directories && !directories.some((directory) => contains(directory, real))) {
+    throw new PluginError(
+      'refused-path',
+      `${path} lies outside the allowed directories (${directories.join(', ')}); put it into one of them`,
+      { path },
+    )
+  }
+  if (!ownerOnly || process.platform === 'win32') return
+  const folder = await open(dirname(real), constants.O_RDONLY)
+  try {
+    const writable = [stats, await folder.stat({ bigint: true })].some(({ mode }) => (mode & 0o022n) !== 0n)
+    if (writable) {
+      throw new PluginError(
+        'refused-path',
+        `${path}, or its folder, can be written to by others than its owner; take that away with chmod go-w`,
+        { path },
+      )
+    }
+  } finally {
+    await folder.close()
+  }
+}
+
+function contains(directory: string, file: string): boolean {
+  const path = relative(directory, file)
+  return path !== '' && path !== '..' && !path.startsWith(`..${sep}`) && path !== file
+}
+
+function kind(stats: BigIntStats): string {
+  if (stats.isDirectory()) return 'directory'
+  if (stats.isFIFO()) return 'named pipe'
+  if (stats.isSocket()) return 'socket'
+  return 'device'
+}
+
+function unreadable(path: string, cause: unknown): PluginError {
+  const code = systemCode(cause)
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new PluginError('not-found', `there is no file ${path}; build it, or correct the path`, {
+      path,
+      cause,
+    })
+  }
+  if (code === 'EISDIR') {
+    return new PluginError('not-a-file', `${path} is a directory, not a file; name the plugin file itself`, {
+      path,
+      cause,
+    })
+  }
+  return new PluginError(
+    'unreadable',
+    `cannot read ${path}: ${reason(cause)}; see to it that this process may read it`,
+    { path, cause },
+  )
+}

@@ -1,0 +1,2 @@
+/** What every plugin file's name ends in. */
+export const pluginSuffix = '.plugin.cjs'
