@@ -1,20 +1,26 @@
-// Everything that is held by a machine and is no test: format, lint, import boundaries, types
-// (checked by the build), packages, links in documents, lock file.
+// Everything that is held by a machine and is no test; types are checked where the project is compiled.
 
-import './ready.mjs'
-import { local, run } from './ready.mjs'
+import { local, run } from './run.mjs'
+
+const script = (name, ...args) => run(process.execPath, [`tools/${name}.mjs`, ...args])
 
 const steps = {
-  format: () => local('oxfmt', ['--check']),
-  lint: () => local('oxlint', ['--deny-warnings']),
-  boundaries: () => run(process.execPath, ['tools/boundaries.mjs']),
-  documents: () => run(process.execPath, ['tools/documents.mjs']),
-  'lock file': () => run(process.execPath, ['tools/lock-file.mjs']),
-  packages: () => run(process.execPath, ['tools/packages.mjs']),
+  format: () => run(local('oxfmt'), ['--check']),
+  lint: () => run(local('oxlint'), ['--deny-warnings']),
+  boundaries: () => script('boundaries'),
+  'unused code': () => run(local('knip'), ['--no-config-hints']),
+  documents: () => script('documents'),
+  'example of the README': () => script('readme-example'),
+  'figures of the README': () => script('readme-figures', '--check'),
+  'lock file': () => script('lock-file'),
+  packages: () => script('packages'),
 }
 
-for (const [name, step] of Object.entries(steps)) {
+const failed = Object.entries(steps).filter(([name, step]) => {
   console.log(`\n${name}`)
-  step()
-}
-console.log('\nall checks passed')
+  return !step()
+})
+console.log(
+  failed.length === 0 ? '\nall checks passed' : `\nFAILED: ${failed.map(([name]) => name).join(', ')}`,
+)
+if (failed.length > 0) process.exitCode = 1

@@ -19,6 +19,7 @@ export function nodeBinary(version) {
       '--no-save',
       '--no-audit',
       '--no-fund',
+      '--ignore-scripts',
       '--loglevel=error',
       '--prefix',
       folder,

@@ -1,1 +1,52 @@
-export {}
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { addBuildCommand } from './build-command.js'
+import { failureOf } from './failure.js'
+import { addInspectCommand } from './inspect-command.js'
+import { addKeygenCommand } from './keygen-command.js'
+import { printError } from './output.js'
+
+const examples = `
+Examples:
+  micrograft build hello.ts -o plugins/                    plugins/hello-<version>.plugin.cjs
+  micrograft build hello.ts -o hello.plugin.cjs --version 1.2.0
+  micrograft build plugins/*.ts -o out/ --watch            again after each change
+  micrograft inspect hello.plugin.cjs --json               what a file says of itself; nothing in it runs
+  micrograft keygen -o release                             release.key and release.pub
+  micrograft build hello.ts --sign release.key
+  micrograft inspect hello.plugin.cjs --verify release.pub
+
+Exit status: 0 done, 1 refused, 2 wrong usage. Each error ends with its code in brackets.`
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+const program = new Command('micrograft')
+  .description('Builds, inspects and signs plugin files.')
+  .usage('<command> [options]')
+  .version(version, '-V, --version', 'print the version of this command')
+  .helpOption('-h, --help', 'print this')
+  // `--version` after a command is that command's own.
+  .enablePositionalOptions()
+  .exitOverride()
+  // Errors are printed below, where those that are no wrong usage are printed too.
+  .configureOutput({ outputError: () => undefined })
+  .addHelpText('after', examples)
+
+addBuildCommand(program)
+addInspectCommand(program)
+addKeygenCommand(program)
+
+// Whoever reads the output may have read enough, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
+
+program.parseAsync().catch((error: unknown) => {
+  const failure = failureOf(error, program)
+  // Before the command line is understood its options are not known yet.
+  if (failure.message !== '') printError(failure, process.argv.includes('--json'))
+  process.exitCode = failure.status
+})

@@ -52,7 +52,8 @@ export const pluginErrorCodes = {
   'top-level-await': 'the source awaits at top level',
   'native-addon': 'the source needs a native addon',
   'host-package-bundled': 'a copy of a host package would end up in the file',
-  'commonjs-entry': 'the entry is a CommonJS module, whose symbols cannot be read without running it',
+  'commonjs-entry':
+    'the entry is, or exports all of, a CommonJS module, whose symbols cannot be read without running it',
   'esbuild-missing': 'esbuild is not installed',
   'build-failed': 'esbuild failed for another reason',
   'write-failed': 'the operating system refused to write the output',
@@ -102,11 +103,21 @@ export class PluginError extends Error {
 
 /** The message of anything that can be thrown, for a sentence in another message. */
 export function reason(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message || thrown.name
   try {
-    return typeof thrown === 'string' ? thrown : (JSON.stringify(thrown) ?? String(thrown))
+    if (thrown instanceof Error) return String(thrown.message || thrown.name)
+    return typeof thrown === 'object' ? (JSON.stringify(thrown) ?? 'an object') : String(thrown)
   } catch {
-    return Object.prototype.toString.call(thrown)
+    // A getter, a proxy: to read what was thrown can throw again.
+    return `a value that cannot be shown (${typeof thrown})`
+  }
+}
+
+/** An error whose stack was never read keeps its frames, and with them the plugin that they are of. */
+export function releaseFrames(thrown: unknown): void {
+  try {
+    if (thrown instanceof Error) void thrown.stack
+  } catch {
+    return
   }
 }
 

@@ -1,4 +1,4 @@
-import { realpath, stat } from 'node:fs/promises'
+import { realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PluginError } from '../errors.js'
@@ -10,8 +10,8 @@ import { parseRange } from '../version/range.js'
 import { parseVersion } from '../version/semver.js'
 import { pluginSuffix } from '../plugin-suffix.js'
 import { bundle, type Bundle } from './bundle.js'
-import { Packages } from './package-json.js'
-import { writeOutput } from './write-output.js'
+import { Packages, packageOf } from './package-json.js'
+import { writeOutputs } from './write-output.js'
 
 export interface BuildOptions {
   /** The file to write. @default `<name>-<version>.plugin.cjs` in `outDir` */
@@ -28,7 +28,7 @@ export interface BuildOptions {
   readonly external?: readonly string[] | undefined
   /** The range of Node versions that the plugin runs on. @default `>=20.19` */
   readonly node?: string | undefined
-  /** Shortens the code; functions and classes keep their names. @default false */
+  /** Takes comments and spaces out of the code; names stay. @default false */
   readonly minify?: boolean | undefined
   /** Writes a source map beside the file. @default true */
   readonly sourceMap?: boolean | undefined
@@ -81,9 +81,11 @@ export async function build(
   entries: string | URL | readonly (string | URL)[],
   options?: BuildOptions,
 ): Promise<BuiltPlugin | BuiltPlugin[]> {
-  if (typeof entries === 'string' || entries instanceof URL) return buildOne(entries, options)
+  if (typeof entries === 'string' || entries instanceof URL) return write(await make(entries, options))
   if (entries.length > 1) refuseForSeveral(options)
-  return Promise.all(entries.map((entry) => buildOne(entry, options)))
+  const made = await Promise.all(entries.map((entry) => make(entry, options)))
+  refuseSamePath(made)
+  return Promise.all(made.map(write))
 }
 
 function refuseForSeveral({ outFile, name }: BuildOptions = {}): void {
@@ -95,43 +97,92 @@ function refuseForSeveral({ outFile, name }: BuildOptions = {}): void {
     )
 }
 
-async function buildOne(source: string | URL, given: BuildOptions | undefined): Promise<BuiltPlugin> {
+function refuseSamePath(all: readonly Made[]): void {
+  for (const { entry, path } of all) {
+    const other = all.find((each) => each.path === path && each.entry !== entry)
+    if (other)
+      throw new PluginError(
+        'invalid-option',
+        `${entry} and ${other.entry} would both be written to ${path}; build them one by one, under names of their own`,
+        { path },
+      )
+  }
+}
+
+/** A plugin file that is not written yet. */
+interface Made {
+  readonly entry: string
+  readonly path: string
+  readonly file: Buffer
+  readonly id: string
+  readonly manifest: Manifest
+  readonly bundle: Bundle
+}
+
+async function make(source: string | URL, given: BuildOptions | undefined): Promise<Made> {
   const options = resolveOptions<BuildOptions, { [K in keyof typeof defaults]: BuildOptions[K] }>(
     'the build options',
     defaults,
     given,
   )
+  const { external = [], minify = false, sourceMap = true } = options
+  refuseNoPackages(external)
   const entry = await findEntry(source)
   const identity = identify(entry, options)
-  const { external = [], minify = false, sourceMap = true } = options
   const made = await bundle(entry, { external, minify, sourceMap })
   const manifest = describe(made, identity, entry)
   const path = resolve(
     options.outFile ??
       join(options.outDir ?? '.', `${fileName(manifest.name)}-${manifest.version}${pluginSuffix}`),
   )
-
+  if (made.inputs.some((input) => resolve(made.root, input) === path))
+    throw new PluginError('invalid-option', `${path} is a source of the plugin; write to another file`, {
+      path,
+    })
   const firstLine = formatFirstLine(manifest)
   const signature =
     options.signKey === undefined ? '' : formatSignature(Buffer.from(firstLine), options.signKey)
   const file = Buffer.concat([Buffer.from(`${firstLine}\n${signature}\n`), made.code])
-  const mapPath = made.map && `${path}.map`
-  if (made.map && mapPath !== undefined) {
-    const sourceRoot = relative(dirname(path), made.root).split(sep).join('/')
-    await writeOutput(
-      mapPath,
-      JSON.stringify({ ...made.map.text, sourceRoot: sourceRoot === '' ? '' : `${sourceRoot}/` }),
+  return { entry, path, file, id: firstLine.split(' ', 3)[2] as string, manifest, bundle: made }
+}
+
+async function write({
+  path,
+  file,
+  id,
+  manifest,
+  bundle: { map, root, inputs },
+}: Made): Promise<BuiltPlugin> {
+  const mapPath = `${path}.map`
+  if (map) {
+    const text = JSON.stringify({ ...map.text, sourceRoot: urlOfFolder(relative(dirname(path), root)) })
+    await writeOutputs([
+      { path: mapPath, content: text },
+      { path, content: file },
+    ])
+  } else {
+    await writeOutputs([{ path, content: file }])
+    // One that is left of an earlier build would show a debugger lines of another source.
+    await rm(mapPath, { force: true })
+  }
+  return { path, mapPath: map && mapPath, manifest, id, bytes: file.length, inputs }
+}
+
+/** A relative path as a URL, which is what a source map has. */
+function urlOfFolder(path: string): string {
+  return path
+    .split(sep)
+    .map((name) => (name === '' ? '' : `${encodeURIComponent(name)}/`))
+    .join('')
+}
+
+function refuseNoPackages(external: readonly string[]): void {
+  const wrong = external.find((name) => packageOf(name) !== name || name.includes(':'))
+  if (wrong !== undefined)
+    throw new PluginError(
+      'invalid-option',
+      `external has ${JSON.stringify(wrong)}, which is not the name of a package; name packages, as in @acme/sdk, and all their modules are meant`,
     )
-  }
-  await writeOutput(path, file)
-  return {
-    path,
-    mapPath,
-    manifest,
-    id: firstLine.split(' ', 3)[2] as string,
-    bytes: file.length,
-    inputs: made.inputs,
-  }
 }
 
 async function findEntry(source: string | URL): Promise<string> {

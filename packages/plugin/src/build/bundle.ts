@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto'
-import { isBuiltin } from 'node:module'
-import { basename, dirname } from 'node:path'
-import type { BuildOptions as EsbuildOptions, Loader, Metafile } from 'esbuild'
+import { dirname } from 'node:path'
+import type { BuildOptions as EsbuildOptions, Loader, Metafile, OutputFile } from 'esbuild'
+import { isBuiltinModule } from '../builtin-module.js'
 import { PluginError } from '../errors.js'
 import { headerLines } from '../format/header.js'
 import { sourceMapDigest, type SourceMapText } from '../format/source-map.js'
+import { readMap, withLines } from './chunk.js'
+import { portable } from './dependency-names.js'
 import { toPluginError } from './esbuild-failure.js'
+import { exportNames, refuseUnknownExports } from './export-names.js'
 import { hostPackages, hostRanges, isHostPackage, refuseBundledHostPackages } from './host-packages.js'
-import { importMeta, importMetaModule } from './import-meta.js'
+import { declareUrl, importMeta, urlModule } from './import-meta.js'
+import { minified } from './minify.js'
 import { nativeAddons } from './native-addons.js'
 import { packageOf, Packages } from './package-json.js'
+import { modeLine, withoutPrologue } from './prologue.js'
+import { quickCode } from './quick-code.js'
 
 export interface BundleOptions {
   readonly external: readonly string[]
@@ -34,6 +40,7 @@ export interface Bundle {
 /** Files that are imported as what they hold; the rest is esbuild's own table. */
 const loaders: Record<string, Loader> = {
   '.txt': 'text',
+  '.css': 'text',
   '.md': 'text',
   '.html': 'text',
   '.sql': 'text',
@@ -42,6 +49,9 @@ const loaders: Record<string, Loader> = {
   '.wasm': 'binary',
   '.bin': 'binary',
 }
+
+/** What esbuild knows the output by; nothing is written under it. */
+const outputName = 'plugin.cjs'
 
 /** The oldest Node that output runs on. */
 const target = 'node20.19'
@@ -68,52 +78,53 @@ export async function bundle(entry: string, { external, minify, sourceMap }: Bun
     target,
     loader: loaders,
     logLevel: 'silent',
-    outfile: `${root}/plugin.cjs`,
-    plugins: [hostPackages(external), importMetaModule(), nativeAddons(packages)],
-    ...importMeta,
+    outfile: `${root}/${outputName}`,
   }
+  const plugins = [hostPackages(external), nativeAddons(packages)]
+  const naming = exportNames(esbuild, common, plugins)
+  // What it fails of is told by the bundle too, and better.
+  naming.catch(() => undefined)
   try {
-    const [output, module] = await Promise.all([
-      esbuild.build({
-        ...common,
-        format: 'cjs',
-        // `import()` becomes a call of the host's require: everything that a plugin imports passes there.
-        supported: { 'dynamic-import': false },
-        minify,
-        keepNames: minify,
-        // A single line of a whole bundle is more than editors and debuggers take.
-        ...(minify ? { lineLimit: 500 } : {}),
-        sourcemap: sourceMap && 'external',
-      }),
-      // Only as an ES module does esbuild say what the exports are.
-      esbuild.build({
-        ...common,
-        format: 'esm',
-        treeShaking: true,
-        logOverride: { 'unsupported-require-call': 'silent' },
-      }),
-    ])
+    const output = await esbuild.build({
+      ...common,
+      plugins,
+      define: importMeta,
+      format: 'cjs',
+      // `import()` becomes a call of the host's require: everything that a plugin imports passes there.
+      supported: { 'dynamic-import': false },
+      sourcemap: sourceMap && 'external',
+    })
     const metafile = output.metafile as Metafile
     refuseBundledHostPackages(metafile, root, entry, own, external, packages)
-    const code = Buffer.from(output.outputFiles?.find(({ path }) => !path.endsWith('.map'))?.contents ?? [])
-    const mapText = output.outputFiles?.find(({ path }) => path.endsWith('.map'))?.text
-    const imports = importsOf(metafile, external)
+    const text = textOf(output.outputFiles, outputName) ?? ''
+    refuseUnknownExports(metafile, text, entry)
+    const url = declareUrl(text)
+    const mapText = textOf(output.outputFiles, `${outputName}.map`)
+    const named = portable(
+      withoutPrologue({ code: text, map: mapText === undefined ? undefined : readMap(mapText) }),
+      metafile,
+    )
+    const quick = { ...named, code: await quickCode(named.code, esbuild.transform) }
+    const body = minify ? await minified(quick, esbuild) : quick
+    const finished = withLines(body, [modeLine(metafile, root) + (url ?? '')])
+    const code = Buffer.from(finished.code)
+    const imports = importsOf(metafile, external, url === undefined ? [] : [urlModule])
     return {
       code,
       sha256: createHash('sha256').update(code).digest('hex'),
-      map: mapText === undefined ? undefined : withDigest(mapText),
-      symbols: symbolsOf(module.metafile as Metafile, entry),
+      map: finished.map && withDigest(finished.map),
+      symbols: await naming,
       imports,
       host: hostRanges(imports, entry, own, external),
       root,
-      inputs: Object.keys(metafile.inputs).filter((path) => !/^[a-z-]+:/.test(path)),
+      inputs: inputsOf(metafile),
     }
   } catch (error) {
     throw toPluginError(error, entry)
   }
 }
 
-async function loadEsbuild(): Promise<typeof import('esbuild')> {
+async function loadEsbuild() {
   try {
     return await import('esbuild')
   } catch (cause) {
@@ -125,40 +136,29 @@ async function loadEsbuild(): Promise<typeof import('esbuild')> {
   }
 }
 
+function textOf(files: readonly OutputFile[] = [], name: string): string | undefined {
+  return files.find(({ path }) => path.endsWith(name))?.text
+}
+
 /** Modules that the code asks its host for. A `require` of something optional that is not there is left in the code, and is none. */
-function importsOf(metafile: Metafile, external: readonly string[]): string[] {
-  const [output] = Object.entries(metafile.outputs)
-    .filter(([path]) => !path.endsWith('.map'))
-    .map(([, each]) => each)
-  const left = (output?.imports ?? []).filter((each) => each.external).map(({ path }) => path)
-  const wanted = left.filter((path) => isBuiltin(path) || isHostPackage(packageOf(path), external))
-  return [
-    ...new Set(wanted.map((path) => (isBuiltin(path) && !path.startsWith('node:') ? `node:${path}` : path))),
-  ].sort()
+function importsOf({ outputs }: Metafile, external: readonly string[], more: readonly string[]): string[] {
+  const left = (outputs[outputName]?.imports ?? []).filter((each) => each.external).map(({ path }) => path)
+  const wanted = left.filter((path) => isBuiltinModule(path) || isHostPackage(packageOf(path), external))
+  const named = wanted.map((path) =>
+    isBuiltinModule(path) && !path.startsWith('node:') ? `node:${path}` : path,
+  )
+  return [...new Set([...named, ...more])].sort()
 }
 
-function symbolsOf(metafile: Metafile, entry: string): string[] {
-  const source = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint !== undefined)
-  const input = metafile.inputs[source?.entryPoint ?? '']
-  if (input?.format === 'cjs') {
-    throw new PluginError(
-      'commonjs-entry',
-      `${entry} is a CommonJS module, and its symbols cannot be known without running it; use \`export\`, or make ${basename(entry)} the import of an entry that exports its symbols by name`,
-      { path: entry },
-    )
-  }
-  return [...(source?.exports ?? [])].sort()
+/** Files, without what is made up and without the attributes that a file was imported with. */
+function inputsOf({ inputs }: Metafile): string[] {
+  const files = Object.keys(inputs)
+    .filter((path) => !/^[a-z-]+:/.test(path))
+    .map((path) => path.replace(/ with \{.*\}$/, ''))
+  return [...new Set(files)]
 }
 
-function withDigest(text: string): NonNullable<Bundle['map']> {
-  const { sources, sourcesContent, names, mappings } = JSON.parse(text) as SourceMapText
-  const map: SourceMapText = {
-    version: 3,
-    sourceRoot: '',
-    sources,
-    ...(sourcesContent ? { sourcesContent } : {}),
-    names,
-    mappings: ';'.repeat(headerLines) + mappings,
-  }
-  return { text: map, sha256: sourceMapDigest(map) }
+function withDigest(map: SourceMapText): NonNullable<Bundle['map']> {
+  const text = { ...map, mappings: ';'.repeat(headerLines) + map.mappings }
+  return { text, sha256: sourceMapDigest(text) }
 }

@@ -25,26 +25,32 @@ export function toPluginError(failure: unknown, entry: string): PluginError {
   })
 }
 
+/** What esbuild says, by how it begins: the code for it, and what to do. What is not here is a syntax error. */
+const known: readonly (readonly [pattern: RegExp, code: PluginErrorCode, advice: string])[] = [
+  [
+    /^Could not (?:resolve|read from)/,
+    'unresolved-import',
+    'install it, correct the path, or name its package as external where the host brings it',
+  ],
+  [/^No matching export/, 'unresolved-import', 'correct the name'],
+  [
+    /^(?:No loader is configured|Importing )/,
+    'unresolved-import',
+    "import it with { type: 'text' } or { type: 'bytes' }, or make a module of it",
+  ],
+]
+
 function codeOf({ text, detail }: Message): PluginErrorCode {
   if (detail === nativeAddonDetail) return 'native-addon'
   if (text.startsWith('Top-level await')) return 'top-level-await'
-  if (/^Could not (resolve|read from)/.test(text)) return 'unresolved-import'
-  if (/^(No loader is configured|No matching export|Import assertion|Importing )/.test(text))
-    return 'unresolved-import'
-  return 'syntax-error'
+  return known.find(([pattern]) => pattern.test(text))?.[1] ?? 'syntax-error'
 }
 
 function sentence(message: Message): string {
   const { text, location } = message
   const place = location ? `${location.file}:${location.line}:${location.column + 1}: ` : ''
-  switch (codeOf(message)) {
-    case 'top-level-await':
-      return `${place}the source awaits at top level, and opening a plugin must not wait: do the work in an exported async function, which the host calls`
-    case 'native-addon':
-      return place + text
-    case 'unresolved-import':
-      return `${place}${text}; install it, or name it as external where the host brings it`
-    default:
-      return place + text
-  }
+  if (codeOf(message) === 'top-level-await')
+    return `${place}the source awaits at top level, and opening a plugin must not wait: do the work in an exported async function, which the host calls`
+  const advice = known.find(([pattern]) => pattern.test(text))?.[2]
+  return place + text + (advice === undefined ? '' : `; ${advice}`)
 }

@@ -26,7 +26,7 @@ export function hostPackages(external: readonly string[]): EsbuildPlugin {
     setup(build) {
       build.onResolve({ filter: /^[^./]/ }, ({ path, kind, namespace: from }) => {
         if (!isHostPackage(packageOf(path), external)) return undefined
-        if (from === namespace || kind === 'require-call') return { path, external: true }
+        if (from === namespace || kind.startsWith('require-')) return { path, external: true }
         return { path, namespace, sideEffects: false }
       })
       build.onLoad({ filter: /./, namespace }, ({ path }) => {

@@ -1,37 +1,18 @@
-import type { BuildOptions as EsbuildOptions, Plugin as EsbuildPlugin } from 'esbuild'
+const name = '__importMetaUrl'
 
-const specifier = 'micrograft:import-meta'
-
-/** What `import.meta` is in a plugin file: the file itself. */
-const source = `
-import { pathToFileURL } from 'node:url'
-export const importMetaUrl = pathToFileURL(__filename).href
-`
-
-/** Gives `import.meta.url`, `.filename` and `.dirname` a meaning in the output, which is no ES module. */
-export const importMeta: Pick<EsbuildOptions, 'define' | 'inject'> = {
-  define: {
-    'import.meta.url': 'importMetaUrl',
-    'import.meta.filename': '__filename',
-    'import.meta.dirname': '__dirname',
-  },
-  inject: [specifier],
+/** Gives `import.meta.url`, `.filename` and `.dirname` a meaning in the output, which is no ES module: they are those of the plugin file. */
+export const importMeta: Readonly<Record<string, string>> = {
+  'import.meta.url': name,
+  'import.meta.filename': '__filename',
+  'import.meta.dirname': '__dirname',
 }
 
-/** The module behind `importMetaUrl`; it is left out where nothing asks for it. */
-export function importMetaModule(): EsbuildPlugin {
-  return {
-    name: 'import-meta',
-    setup(build) {
-      build.onResolve({ filter: new RegExp(`^${specifier}$`) }, () => ({
-        path: 'import-meta',
-        namespace: 'micrograft',
-        sideEffects: false,
-      }))
-      build.onLoad({ filter: /^import-meta$/, namespace: 'micrograft' }, () => ({
-        contents: source,
-        loader: 'js',
-      }))
-    },
-  }
+/** What `declareUrl` asks the host for. */
+export const urlModule = 'node:url'
+
+/** The declaration of what `import.meta.url` became, for code in which it occurs. */
+export function declareUrl(code: string): string | undefined {
+  return code.includes(name)
+    ? `var ${name}=require("${urlModule}").pathToFileURL(__filename).href;`
+    : undefined
 }

@@ -1,7 +1,13 @@
 import { existsSync } from 'node:fs'
-import { isBuiltin } from 'node:module'
-import { dirname, join } from 'node:path'
-import type { OnResolveArgs, OnResolveResult, Plugin as EsbuildPlugin, PluginBuild } from 'esbuild'
+import { basename, dirname, join } from 'node:path'
+import type {
+  OnLoadResult,
+  OnResolveArgs,
+  OnResolveResult,
+  Plugin as EsbuildPlugin,
+  PluginBuild,
+} from 'esbuild'
+import { isBuiltinModule } from '../builtin-module.js'
 import { packageOf, type FoundPackage, type Packages } from './package-json.js'
 
 /** Packages whose whole work is to find and load a native addon. */
@@ -28,11 +34,15 @@ export function nativeAddons(packages: Packages): EsbuildPlugin {
     name: 'native-addons',
     setup(build) {
       build.onResolve({ filter: /\.node$/ }, (args) => refusal(args.path, packages.nearest(args.resolveDir)))
+      // The main file of a package, or one that was asked for without its ending.
+      build.onLoad({ filter: /\.node$/ }, ({ path }) =>
+        refusal(basename(path), packages.nearest(dirname(path))),
+      )
       build.onResolve({ filter: /^[^./]/ }, async (args) => {
         const name = packageOf(args.path)
         if (
           name === undefined ||
-          isBuiltin(args.path) ||
+          isBuiltinModule(args.path) ||
           args.namespace !== 'file' ||
           args.pluginData === nativeAddonDetail
         )
@@ -63,14 +73,14 @@ async function isUsable(
     importer,
     pluginData: nativeAddonDetail,
   })
-  if (errors.length > 0) return false
+  if (errors.length > 0 || file.endsWith('.node')) return false
   const found = packages.nearest(dirname(file))
   if (!found) return true
   const needs = Object.keys(found.json.dependencies ?? {})
   return !needs.some((each) => loaders.has(each)) && !existsSync(join(found.root, 'binding.gyp'))
 }
 
-function refusal(what: string, importer: FoundPackage | undefined): OnResolveResult {
+function refusal(what: string, importer: FoundPackage | undefined): OnResolveResult & OnLoadResult {
   const who = importer?.json.name ?? 'the source'
   const text = `${who} loads a native addon (${what}): an addon stays in its process for ever and two versions of it cannot be told apart, so a plugin cannot bring one; let the host own it and share it as a host package, run it in a child process, or use a JavaScript or WebAssembly build of it`
   return { errors: [{ text, detail: nativeAddonDetail }] }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /** What the builder reads of a package.json. */
-export interface PackageJson {
+interface PackageJson {
   readonly name?: string
   readonly version?: string
   readonly dependencies?: Readonly<Record<string, string>>

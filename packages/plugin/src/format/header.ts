@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { PluginError } from '../errors.js'
 import { formatManifest, parseManifest, type Manifest } from './manifest.js'
 
@@ -18,7 +18,7 @@ const end = '*/'
 const digestLength = 64
 
 /** Longest first line, in bytes, its line end included. */
-export const maxManifestBytes = 65_536
+const maxManifestBytes = 65_536
 
 /** Longest second line, in bytes, its line end included. */
 const maxSignatureLine = 256
@@ -36,8 +36,7 @@ export interface Header {
 }
 
 /**
- * Reads the header from the beginning of a file; `head` may be the whole file or its first
- * `maxHeaderBytes`.
+ * Reads the header from the beginning of a file; `head` may be the whole file.
  *
  * @throws `empty`, `not-a-plugin`, `newer-format`, `manifest-too-large`, `manifest-mismatch`,
  *   `malformed-manifest`, `malformed-signature` or `truncated`.
@@ -64,8 +63,7 @@ export function readHeader(head: Buffer, path: string): Header {
   if (!/^[0-9a-f]{64}$/.test(id) || line[textAt - 1] !== ' ' || !line.endsWith(end))
     throw manifestMismatch(path)
   const text = head.subarray(magic.length + textAt, firstEnd - end.length)
-  if (!sameBytes(Buffer.from(id, 'hex'), createHash('sha256').update(text).digest()))
-    throw manifestMismatch(path)
+  if (!sameBytes(Buffer.from(id, 'hex'), hash('sha256', text, 'buffer'))) throw manifestMismatch(path)
 
   const secondEnd = head.subarray(firstEnd + 1, firstEnd + 1 + maxSignatureLine).indexOf(10)
   if (secondEnd < 0) {
@@ -85,13 +83,10 @@ export function readHeader(head: Buffer, path: string): Header {
   }
 }
 
-/** The most that `readHeader` looks at. */
-export const maxHeaderBytes: number = maxManifestBytes + maxSignatureLine
-
 /** The first line for `manifest`, without its line end. */
 export function formatFirstLine(manifest: Manifest): string {
   const text = formatManifest(manifest)
-  return `${magic}${format} ${createHash('sha256').update(text).digest('hex')} ${text}${end}`
+  return `${magic}${format} ${hash('sha256', text)} ${text}${end}`
 }
 
 /** How many lines come before the code. */

@@ -38,7 +38,7 @@ export interface Manifest {
 }
 
 /** Longest name of a plugin or a type, in characters. */
-export const maxNameLength = 128
+const maxNameLength = 128
 
 const namePattern = /^(?:@[a-z0-9][a-z0-9._-]*\/)?[A-Za-z0-9][A-Za-z0-9._-]*$/
 const typePattern = /^[a-z][a-z0-9-]*$/
@@ -78,6 +78,7 @@ const range: Check = (value) =>
 
 const hostRanges: Check = (value) => {
   if (!isObject(value)) return 'is not an object of ranges by package name'
+  if (!inOrder(value, Object.keys(value).sort())) return 'is not sorted'
   for (const [name, wanted] of Object.entries(value)) {
     if (!packagePattern.test(name)) return `has ${JSON.stringify(name)}, which is not the name of a package`
     const wrong = range(wanted)
@@ -87,14 +88,14 @@ const hostRanges: Check = (value) => {
 }
 
 const codeDigest: Check = (value) => {
-  if (!isObject(value) || !hasOnly(value, ['bytes', 'sha256'])) return 'is not { bytes, sha256 }'
+  if (!isObject(value) || !inOrder(value, ['bytes', 'sha256'])) return 'is not { bytes, sha256 }'
   if (!Number.isSafeInteger(value['bytes']) || (value['bytes'] as number) < 0)
     return 'has a bad number of bytes'
   return sha256(value['sha256'])
 }
 
 const mapDigest: Check = (value) =>
-  isObject(value) && hasOnly(value, ['sha256']) ? sha256(value['sha256']) : 'is not { sha256 }'
+  isObject(value) && inOrder(value, ['sha256']) ? sha256(value['sha256']) : 'is not { sha256 }'
 
 function sha256(value: unknown): string | undefined {
   return typeof value === 'string' && sha256Pattern.test(value)
@@ -102,8 +103,11 @@ function sha256(value: unknown): string | undefined {
     : 'has no SHA-256 in lower-case hexadecimal'
 }
 
-function hasOnly(value: Record<string, unknown>, names: readonly string[]): boolean {
-  return Object.keys(value).every((name) => names.includes(name))
+/** Whether `value` has exactly `names`, in the order of an object with names given in that order: those that are array indices come first. */
+function inOrder(value: Record<string, unknown>, names: readonly string[]): boolean {
+  const expected = Object.keys(Object.fromEntries(names.map((name) => [name, true])))
+  const actual = Object.keys(value)
+  return actual.length === expected.length && actual.every((name, i) => name === expected[i])
 }
 
 /** Every field, in the order in which it is written, with what it must be. */

@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { PluginError } from '../errors.js'
 import { readHeader, type Header } from './header.js'
+import { readSignature } from './signature.js'
 
 /** A file whose code is the code that its manifest describes. */
 export interface PluginFile extends Header {
@@ -12,10 +13,12 @@ export interface PluginFile extends Header {
 /**
  * Reads a plugin file from its bytes and holds its code against the manifest.
  *
- * @throws what `readHeader` does, `truncated` and `code-mismatch`.
+ * @throws what `readHeader` does, `malformed-signature`, `truncated` and `code-mismatch`.
  */
 export function parsePluginFile(bytes: Buffer, path: string): PluginFile {
   const header = readHeader(bytes, path)
+  // Whatever the policy: the second line is not covered by the hash, and it is run as a comment.
+  readSignature(header, path)
   const { code } = header.manifest
   const length = bytes.length - header.codeStart
   if (length < code.bytes) {
@@ -32,7 +35,7 @@ export function parsePluginFile(bytes: Buffer, path: string): PluginFile {
       { path },
     )
   }
-  const digest = createHash('sha256').update(bytes.subarray(header.codeStart)).digest('hex')
+  const digest = hash('sha256', bytes.subarray(header.codeStart))
   if (digest !== code.sha256) {
     throw new PluginError(
       'code-mismatch',

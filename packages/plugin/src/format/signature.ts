@@ -5,8 +5,8 @@ import { keyId, parsePrivateKey, parsePublicKey } from './keys.js'
 
 /**
  * When a signature is asked for: `required`, every file must have one by a trusted key;
- * `if-present`, a file without is taken, but one that is there must be good and trusted; `off`, it
- * is not looked at.
+ * `if-present`, a file without is taken, but one that is there must be good and trusted; `off`, no
+ * key is asked for, and only the form of a signature that is there is looked at.
  */
 export type SignaturePolicy = 'required' | 'if-present' | 'off'
 

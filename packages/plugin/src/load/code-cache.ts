@@ -1,8 +1,11 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { fstatSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import v8 from 'node:v8'
-import type { PluginFile } from '../format/plugin-file.js'
+import { PluginError, systemCode } from '../errors.js'
+import { requireCount, resolveOptions } from '../options.js'
+import { readExactly } from './read-exactly.js'
 
 export interface CodeCacheOptions {
   /** A folder for this host alone; made with mode 0700 where it is missing. */
@@ -11,83 +14,51 @@ export interface CodeCacheOptions {
   readonly maxBytes?: number | undefined
 }
 
+/** What tells one text that is compiled from every other. */
+export interface CompiledText {
+  /** The plugin file's. */
+  readonly id: string
+  /** Of the plugin file, in bytes. */
+  readonly size: number
+  /** What the host compiles around the file's text. */
+  readonly surroundings: string
+}
+
 const tagLength = 32
 
 /**
  * V8's compiled form of plugin files, so that the next process need not parse them again.
  *
  * V8 checks of a cache only that the source has the same length: it would run other code than the
- * file's, or crash. So an entry is found by the file's hash together with the Node and V8 that made
- * it, and is authenticated with a key that lies in the folder, readable by its owner only. Whatever
- * goes wrong with an entry makes opening slower and never fails it.
+ * file's, or crash. So what is kept is bound to the file's hash, to its path and to the Node and V8
+ * that made it, by a key that lies in the folder, readable by its owner only. Whatever goes wrong
+ * with an entry makes opening slower and never fails it.
  */
 export class CodeCache {
   readonly #directory: string
   readonly #maxBytes: number
   #key: Promise<Buffer> | undefined
 
-  constructor({ directory, maxBytes }: CodeCacheOptions) {
-    this.#directory = directory
-    this.#maxBytes = maxBytes ?? 268_435_456
+  /** @throws `invalid-option` */
+  constructor(options: CodeCacheOptions) {
+    const given = resolveOptions('the options of a code cache', { directory: '', maxBytes: 268_435_456 }, options)
+    if (given.directory === '')
+      throw new PluginError('invalid-option', 'a code cache has no directory; name a folder for this host alone')
+    requireCount('maxBytes', given.maxBytes, 0)
+    this.#directory = given.directory
+    this.#maxBytes = given.maxBytes
   }
 
-  /** The entry for `file`, or `undefined` where there is none to trust. */
-  async get(file: PluginFile): Promise<Buffer | undefined> {
-    const path = this.#path(file)
-    try {
-      const [key, entry] = await Promise.all([this.#readKey(), readFile(path)])
-      const data = entry.subarray(tagLength)
-      if (
-        entry.length > tagLength &&
-        timingSafeEqual(entry.subarray(0, tagLength), this.#tag(key, file, data))
-      ) {
-        return data
-      }
-      await rm(path, { force: true })
-    } catch {
-      return undefined
-    }
-    return undefined
-  }
-
-  /** Keeps `data` for the next time, or does nothing where the folder cannot be written to. */
-  async put(file: PluginFile, data: Buffer): Promise<void> {
-    try {
-      const key = await this.#readKey()
-      const path = this.#path(file)
-      const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
-      await writeFile(temporary, Buffer.concat([this.#tag(key, file, data), data]), { mode: 0o600 })
-      await rename(temporary, path)
-      await this.#trim()
-    } catch {
-      return
-    }
-  }
-
-  /** Says that the entry for `file` was of use, which keeps it when others go. */
-  async touch(file: PluginFile): Promise<void> {
-    const now = new Date()
-    await utimes(this.#path(file), now, now).catch(() => undefined)
-  }
-
-  async drop(file: PluginFile): Promise<void> {
-    await rm(this.#path(file), { force: true }).catch(() => undefined)
-  }
-
-  #path(file: PluginFile): string {
-    return join(this.#directory, `${identity(file)}.v8`)
-  }
-
-  #tag(key: Buffer, file: PluginFile, data: Buffer): Buffer {
-    return createHmac('sha256', key).update(identity(file)).update(data).digest()
-  }
-
-  #readKey(): Promise<Buffer> {
-    this.#key ??= makeKey(this.#directory).catch((error: unknown) => {
+  /**
+   * The entry of the file at `path`, which is read from now on. A path has one entry, not each
+   * content: so it is read while the file is, and what was kept for old content is written over.
+   */
+  at(path: string): CodeCacheEntry {
+    this.#key ??= readKey(this.#directory).catch((error: unknown) => {
       this.#key = undefined
       throw error
     })
-    return this.#key
+    return new CodeCacheEntry(this.#directory, path, this.#key, () => this.#trim())
   }
 
   async #trim(): Promise<void> {
@@ -108,15 +79,96 @@ export class CodeCache {
   }
 }
 
-/** Everything that must be the same for an entry to fit. */
-function identity({ id, bytes, path }: PluginFile): string {
-  const parts = [id, bytes.length, path, process.version, process.arch, v8.cachedDataVersionTag()]
-  return createHash('sha256').update(parts.join('\n')).digest('hex')
+/** What a `CodeCache` keeps for the file at one path. */
+export class CodeCacheEntry {
+  readonly #path: string
+  readonly #maker: readonly (string | number)[]
+  readonly #key: Promise<Buffer>
+  readonly #kept: Promise<Buffer | undefined>
+  readonly #trim: () => Promise<void>
+
+  constructor(directory: string, path: string, key: Promise<Buffer>, trim: () => Promise<void>) {
+    this.#maker = [path, process.version, process.arch, v8.cachedDataVersionTag()]
+    this.#path = join(directory, `${hash('sha256', JSON.stringify(this.#maker))}.v8`)
+    this.#key = key
+    this.#kept = readEntry(this.#path)
+    this.#trim = trim
+    // Told to whoever asks for the data.
+    key.catch(() => undefined)
+  }
+
+  /** The compiled form of `text`, or `undefined` where there is none to trust. */
+  async read(text: CompiledText): Promise<Buffer | undefined> {
+    try {
+      const [key, kept] = await Promise.all([this.#key, this.#kept])
+      const data = kept?.subarray(tagLength)
+      if (!kept || !data || data.length === 0) return undefined
+      return timingSafeEqual(kept.subarray(0, tagLength), this.#tag(key, text, data)) ? data : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Keeps the compiled form of `text` for the next time, or does nothing where the folder cannot be written to. */
+  async write(text: CompiledText, data: Buffer): Promise<void> {
+    try {
+      const key = await this.#key
+      const temporary = `${this.#path}.${randomBytes(6).toString('hex')}.tmp`
+      await writeFile(temporary, Buffer.concat([this.#tag(key, text, data), data]), { mode: 0o600 })
+      await rename(temporary, this.#path)
+      await this.#trim()
+    } catch {
+      return
+    }
+  }
+
+  /** Says that the entry was of use, which keeps it when others go. */
+  async touch(): Promise<void> {
+    const now = new Date()
+    await utimes(this.#path, now, now).catch(() => undefined)
+  }
+
+  async drop(): Promise<void> {
+    await rm(this.#path, { force: true }).catch(() => undefined)
+  }
+
+  #tag(key: Buffer, { id, size, surroundings }: CompiledText, data: Buffer): Buffer {
+    // JSON ends where it ends: no part of it can be taken for data.
+    const about = JSON.stringify([...this.#maker, id, size, surroundings])
+    return createHmac('sha256', key).update(about).update(data).digest()
+  }
 }
 
-async function makeKey(directory: string): Promise<Buffer> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+async function readEntry(path: string): Promise<Buffer | undefined> {
+  try {
+    const file = await open(path)
+    try {
+      return await readExactly(file, fstatSync(file.fd).size)
+    } finally {
+      await file.close()
+    }
+  } catch {
+    return undefined
+  }
+}
+
+async function readKey(directory: string): Promise<Buffer> {
   const path = join(directory, 'key')
+  const key = await readFile(path).catch(async (error: unknown) => {
+    if (systemCode(error) !== 'ENOENT') throw error
+    await makeKey(directory, path)
+    return readFile(path)
+  })
+  if (key.length !== 32) {
+    // As of a process that ended while it wrote it; the next to ask makes another.
+    await rm(path, { force: true })
+    throw new Error('the key of the code cache is damaged')
+  }
+  return key
+}
+
+async function makeKey(directory: string, path: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
   try {
     // Whoever comes first makes it; the others read it.
     const file = await open(path, 'wx', 0o600)
@@ -126,9 +178,6 @@ async function makeKey(directory: string): Promise<Buffer> {
       await file.close()
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    if (systemCode(error) !== 'EEXIST') throw error
   }
-  const key = await readFile(path)
-  if (key.length !== 32) throw new Error('the key of the code cache is damaged')
-  return key
 }

@@ -1,4 +1,4 @@
-import { isBuiltin } from 'node:module'
+import { isBuiltinModule } from '../builtin-module.js'
 import { PluginError, type PluginProblem } from '../errors.js'
 import type { Manifest } from '../format/manifest.js'
 import { inRange, parseRange } from '../version/range.js'
@@ -34,15 +34,12 @@ export function checkCompatibility(manifest: Manifest, host: HostSurface, path: 
   throw new PluginError(first.code, message, { path, problems })
 }
 
+/** A manifest without a type makes no claim that could be held against it. */
 function* typeProblems({ type }: Manifest, { types }: HostSurface): Iterable<PluginProblem> {
-  if (!types || (type !== undefined && types.includes(type))) return
-  const known = `this host knows the types ${types.join(', ')}`
+  if (!types || type === undefined || types.includes(type)) return
   yield {
     code: 'unknown-type',
-    message:
-      type === undefined
-        ? `it names no type and ${known}: build it with --type`
-        : `its type is ${type} and ${known}`,
+    message: `its type is ${type} and this host knows the types ${types.join(', ')}`,
   }
 }
 
@@ -76,7 +73,7 @@ function fits(version: string, range: string): boolean {
 
 function* importProblems({ imports }: Manifest, { modules, builtins }: HostSurface): Iterable<PluginProblem> {
   for (const specifier of imports) {
-    if (isBuiltin(specifier)) {
+    if (isBuiltinModule(specifier)) {
       if (builtins && !builtins.includes(specifier.replace(/^node:/, ''))) {
         yield { code: 'import-refused', message: `it imports ${specifier}, which this host does not allow` }
       }

@@ -1,5 +1,6 @@
-import { createRequire, isBuiltin } from 'node:module'
+import { createRequire } from 'node:module'
 import { types } from 'node:util'
+import { isBuiltinModule } from '../builtin-module.js'
 import type { Manifest } from '../format/manifest.js'
 import type { Scope } from './scope.js'
 import { timerPromises } from './scoped-timer-promises.js'
@@ -25,7 +26,7 @@ export function hostRequire(
   const made = new Map<string, unknown>()
 
   const make = (specifier: string): unknown => {
-    if (isBuiltin(specifier)) return scopedBuiltin(specifier, scope) ?? builtin(specifier)
+    if (isBuiltinModule(specifier)) return scopedBuiltin(specifier, scope) ?? builtin(specifier)
     return asCommonJs(modules.get(specifier))
   }
   return function require(specifier: string): unknown {
@@ -59,6 +60,8 @@ function asCommonJs(module: unknown): unknown {
   if (!types.isModuleNamespaceObject(module)) return module
   const view = Object.create(null, { __esModule: { value: true } }) as Record<string, unknown>
   for (const name of Object.keys(module as object)) {
+    // Where it has a default export, `require` gives an ES module marked already.
+    if (name === '__esModule') continue
     Object.defineProperty(view, name, {
       enumerable: true,
       get: () => (module as Record<string, unknown>)[name],

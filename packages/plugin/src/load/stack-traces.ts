@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { findSourceMap, SourceMap } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { sourceMapDigest, type SourceMapText } from '../format/source-map.js'
@@ -13,6 +12,8 @@ import { sourceMapDigest, type SourceMapText } from '../format/source-map.js'
 interface MapSource {
   readonly mapPath: string
   readonly sha256: string
+  /** One for each opening of the script: platforms share nothing else. */
+  readonly users: Set<object>
   /** `null` where the map is missing, damaged or another one. */
   parsed?: ParsedMap | null
 }
@@ -29,34 +30,55 @@ const maxParsed = 8
 
 const sources = new Map<string, MapSource>()
 let parsed: MapSource[] = []
-let previous: Prepare | undefined
+
+/** The hook that there is from the start, unless the host was faster. */
+const nodesOwn =
+  Error.prepareStackTrace?.name === 'ErrorPrepareStackTrace' ? Error.prepareStackTrace : undefined
+
+/** The hooks that were set here, each with the one that it took the place of. */
+const hooks = new WeakMap<Prepare, Prepare | undefined>()
 
 /** Maps the frames of the script `url` from now until the returned function is called. */
 export function mapStackTraces(url: string, mapPath: string, sha256: string): () => void {
-  const source: MapSource = { mapPath, sha256 }
+  const source: MapSource = sources.get(url) ?? { mapPath, sha256, users: new Set() }
+  const user = {}
+  source.users.add(user)
   sources.set(url, source)
-  if (Error.prepareStackTrace !== prepare) {
-    previous = Error.prepareStackTrace
-    Error.prepareStackTrace = prepare
-  }
+  hook()
   return () => {
-    if (sources.get(url) === source) sources.delete(url)
+    source.users.delete(user)
+    if (source.users.size > 0 || sources.get(url) !== source) return
+    sources.delete(url)
     parsed = parsed.filter((each) => each !== source)
-    if (sources.size === 0 && Error.prepareStackTrace === prepare)
-      Error.prepareStackTrace = previous as Prepare
+    if (sources.size === 0) unhook()
   }
 }
 
-function prepare(error: Error, frames: NodeJS.CallSite[]): unknown {
+/** A host may set a hook at any time, which calls the one before it or does not; so each of ours has its own before it. */
+function hook(): void {
+  const previous = Error.prepareStackTrace
+  if (previous && hooks.has(previous)) return
+  const prepare: Prepare = (error, frames) => format(error, frames, previous)
+  hooks.set(prepare, previous)
+  Error.prepareStackTrace = prepare
+}
+
+function unhook(): void {
+  const current = Error.prepareStackTrace
+  if (current && hooks.has(current)) Error.prepareStackTrace = hooks.get(current) as Prepare
+}
+
+function format(error: Error, frames: NodeJS.CallSite[], previous: Prepare | undefined): unknown {
   const ours = frames.some((frame) => sources.has(frame.getFileName() ?? ''))
   if (!ours && previous) return previous(error, frames)
   const lines = frames.map((frame) => `\n    at ${mapped(frame)}`)
   return `${heading(error)}${lines.join('')}`
 }
 
+/** Node's own hook puts the codes of Node's errors into the heading, which is all that it gives where there are no frames. */
 function heading(error: Error): string {
   try {
-    return Error.prototype.toString.call(error)
+    return String(nodesOwn ? nodesOwn(error, []) : Error.prototype.toString.call(error))
   } catch {
     return '<error>'
   }
@@ -99,7 +121,7 @@ function load({ mapPath, sha256 }: MapSource): ParsedMap | null {
   try {
     const text = JSON.parse(readFileSync(mapPath, 'utf8')) as SourceMapText
     if (sourceMapDigest(text) !== sha256) return null
-    const root = resolve(dirname(mapPath), text.sourceRoot)
+    const root = resolve(dirname(mapPath), decodeURIComponent(text.sourceRoot))
     const places = new Map(text.sources.map((name) => [name, placeOnDisk(root, name)]))
     return { map: new SourceMap({ ...text, sourceRoot: '', file: '', sourcesContent: [] } as never), places }
   } catch {
@@ -109,6 +131,6 @@ function load({ mapPath, sha256 }: MapSource): ParsedMap | null {
 
 /** The source itself where it is on this machine, so that a terminal can open it. */
 function placeOnDisk(root: string, name: string): string {
-  const path = resolve(root, name)
+  const path = resolve(root, decodeURIComponent(name))
   return existsSync(path) ? path : name
 }

@@ -28,6 +28,7 @@ export interface Handle<T extends object = Record<string, (...args: unknown[]) =
 type AnyFunction = (...args: unknown[]) => unknown
 
 export function createHandle<T extends object>(entry: NameEntry): Handle<T> {
+  entry.handled = true
   return {
     name: entry.name,
     get version() {

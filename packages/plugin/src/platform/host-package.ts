@@ -42,7 +42,7 @@ export function installedPackage(
 }
 
 /** The version in the nearest `package.json` of that name above `file`: a package need not export its own. */
-export function versionOf(name: string, file: string): string {
+function versionOf(name: string, file: string): string {
   for (let folder = dirname(file); ; folder = dirname(folder)) {
     try {
       const found = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {

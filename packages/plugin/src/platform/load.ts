@@ -1,8 +1,15 @@
 import { PluginError } from '../errors.js'
 import { isPluginName } from '../format/manifest.js'
 import type { PluginFile } from '../format/plugin-file.js'
-import type { CodeCache } from '../load/code-cache.js'
-import { evaluate, scriptUrl, type EvaluateOptions, type PluginModule } from '../load/evaluate.js'
+import type { CodeCacheEntry } from '../load/code-cache.js'
+import {
+  evaluate,
+  moduleFailed,
+  scriptUrl,
+  surroundings,
+  type EvaluateOptions,
+  type PluginModule,
+} from '../load/evaluate.js'
 import { hostRequire } from '../load/host-require.js'
 import { Scope } from '../load/scope.js'
 import { mapStackTraces } from '../load/stack-traces.js'
@@ -16,7 +23,7 @@ export interface LoadContext {
   readonly signedBy: string | undefined
   readonly host: Host
   readonly registry: Registry
-  readonly cache: CodeCache | undefined
+  readonly compiled: CodeCacheEntry | undefined
   readonly disposeTimeoutMs: number
   readonly onOpened: (plugin: OpenPlugin) => void
   readonly onRegistered: (plugin: OpenPlugin, registered: Registered) => void
@@ -29,71 +36,74 @@ export interface LoadContext {
  */
 export async function load(file: PluginFile, context: LoadContext): Promise<OpenPlugin> {
   const { manifest, path } = file
-  const label = `${manifest.name} ${manifest.version} (${path})`
   const scope = new Scope(`${manifest.name} ${manifest.version}`)
-  const registrar = new Registrar(label, manifest.name, manifest.version, context)
+  const registrar = new Registrar(file, context)
   const module: PluginModule = { exports: {} }
   const require = hostRequire(
     manifest,
     context.host.modulesFor((each) => registrar.register(each)),
     scope,
   )
-  const unmap = manifest.map
-    ? mapStackTraces(scriptUrl(file), `${path}.map`, manifest.map.sha256)
-    : () => undefined
+  const url = scriptUrl(file)
+  const unmap = manifest.map ? mapStackTraces(url, `${path}.map`, manifest.map.sha256) : () => undefined
   try {
-    await run(file, { require, scope, module }, context.cache)
+    await run(file, { require, scope, module, url }, context.compiled)
     registrar.finish(module)
+    const plugin: OpenPlugin = new OpenPlugin({
+      file,
+      signedBy: context.signedBy,
+      scope,
+      module,
+      disposeTimeoutMs: context.disposeTimeoutMs,
+      withdraw: () => registrar.withdraw(),
+      release: unmap,
+      finished: (report) => context.onClosed(plugin, report),
+      findHolders: () => retainersOf(url),
+    })
+    context.onOpened(plugin)
+    registrar.commit(plugin)
+    return plugin
   } catch (error) {
     scope.end()
     unmap()
-    throw error
+    // An export can be a getter, whose error comes where the exports are read.
+    throw error instanceof PluginError ? error : moduleFailed('module-threw', file, 'threw', error)
   }
-
-  const url = scriptUrl(file)
-  const plugin: OpenPlugin = new OpenPlugin({
-    file,
-    signedBy: context.signedBy,
-    scope,
-    module,
-    disposeTimeoutMs: context.disposeTimeoutMs,
-    withdraw: () => registrar.withdraw(),
-    release: unmap,
-    finished: (report) => context.onClosed(plugin, report),
-    findHolders: () => retainersOf(url),
-  })
-  context.onOpened(plugin)
-  registrar.commit(plugin)
-  return plugin
 }
 
-type Run = Pick<EvaluateOptions, 'require' | 'scope' | 'module'>
+type Run = Pick<EvaluateOptions, 'require' | 'scope' | 'module' | 'url'>
 
-async function run(file: PluginFile, options: Run, cache: CodeCache | undefined): Promise<void> {
-  const cachedData = await cache?.get(file)
-  const produceCachedData = cache !== undefined && cachedData === undefined
+async function run(file: PluginFile, options: Run, compiled: CodeCacheEntry | undefined): Promise<void> {
+  const text = { id: file.id, size: file.bytes.length, surroundings }
+  const cachedData = await compiled?.read(text)
+  const produceCachedData = compiled !== undefined && cachedData === undefined
   const { produced, rejected } = await evaluate(file, { ...options, cachedData, produceCachedData })
-  // Neither is waited for: what comes of it only shows the next time.
-  if (rejected) void cache?.drop(file)
-  else if (produced) void cache?.put(file, produced)
-  else if (cachedData) void cache?.touch(file)
+  if (!compiled) return
+  // Neither begun nor waited for before the plugin is open: what comes of it only shows the next time.
+  setImmediate(() => {
+    if (rejected) void compiled.drop()
+    else if (produced) void compiled.write(text, produced)
+    else void compiled.touch()
+  })
 }
 
 /** Holds what module code registers until it has run, and passes on what comes later. */
 class Registrar {
   readonly #staged: Registered[] = []
   readonly #owner = {}
-  readonly #label: string
   readonly #name: string
   readonly #version: string
+  readonly #path: string
+  readonly #label: string
   readonly #context: LoadContext
   #plugin: OpenPlugin | undefined
   #withdrawn = false
 
-  constructor(label: string, name: string, version: string, context: LoadContext) {
-    this.#label = label
+  constructor({ manifest: { name, version }, path }: PluginFile, context: LoadContext) {
     this.#name = name
     this.#version = version
+    this.#path = path
+    this.#label = `${name} ${version} (${path})`
     this.#context = context
   }
 
@@ -112,6 +122,7 @@ class Registrar {
       symbols: Object.freeze({ ...symbols }),
       owner: this.#owner,
       label: this.#label,
+      path: this.#path,
     }
     this.#context.registry.refuseTaken(registered)
     if (this.#plugin) this.#add(this.#plugin, registered)
@@ -126,7 +137,7 @@ class Registrar {
 
   /** Makes what was registered count. */
   commit(plugin: OpenPlugin): void {
-    this.#plugin = plugin
+    if (!this.#withdrawn) this.#plugin = plugin
     for (const each of this.#staged.splice(0)) this.#add(plugin, each)
   }
 
@@ -137,7 +148,8 @@ class Registrar {
   }
 
   #add(plugin: OpenPlugin, registered: Registered): void {
-    this.#context.registry.add(registered)
-    this.#context.onRegistered(plugin, registered)
+    // A listener may close the plugin at any of these.
+    if (!this.#withdrawn) this.#context.registry.add(registered)
+    if (!this.#withdrawn) this.#context.onRegistered(plugin, registered)
   }
 }

@@ -5,7 +5,7 @@ import { PluginError } from '../errors.js'
 import { isPluginName } from '../format/manifest.js'
 import { parsePluginFile, type PluginFile } from '../format/plugin-file.js'
 import { checkSignature } from '../format/signature.js'
-import { CodeCache, type CodeCacheOptions } from '../load/code-cache.js'
+import { CodeCache, type CodeCacheEntry, type CodeCacheOptions } from '../load/code-cache.js'
 import { checkCompatibility } from '../load/compatibility.js'
 import { readPluginBytes } from '../load/read-file.js'
 import { requireCount, resolveOptions, type Complete } from '../options.js'
@@ -112,10 +112,12 @@ class OpeningPlatform implements Platform {
     this.#refuseWhenClosed()
     const { limits, keys, policy } = admission(this.#options, options)
     const absolute = resolve(path instanceof URL ? fileURLToPath(path) : path)
+    // Read beside the file; it is looked at once the file is verified.
+    const compiled = this.#cache?.at(absolute)
     const file = parsePluginFile(await readPluginBytes(absolute, limits), absolute)
     const signedBy = checkSignature(file, keys, policy, absolute)
     checkCompatibility(file.manifest, this.#host.surface, absolute)
-    return (await this.#once(file, signedBy)) as unknown as Plugin<T>
+    return (await this.#once(file, signedBy, compiled)) as unknown as Plugin<T>
   }
 
   use<T extends object>(name: string): Handle<T> {
@@ -141,10 +143,13 @@ class OpeningPlatform implements Platform {
     this.#refuseWhenClosed()
     const watcher = await watchDirectory(resolve(directory), options, {
       open: (path) => this.open(path),
-      refused: (path, error) => this.#tell('refused', { path, error }),
+      // What is refused because the platform closes says nothing of the file.
+      refused: (path, error) => void (this.#closing || this.#tell('refused', { path, error })),
       stopped: () => this.#watchers.delete(watcher),
     })
     this.#watchers.add(watcher)
+    if (this.#closing) await watcher.close()
+    this.#refuseWhenClosed()
     return watcher
   }
 
@@ -168,7 +173,11 @@ class OpeningPlatform implements Platform {
   }
 
   /** The plugin of this content: the one that is open, the one that is being opened, or a new one. */
-  async #once(file: PluginFile, signedBy: string | undefined): Promise<OpenPlugin> {
+  async #once(
+    file: PluginFile,
+    signedBy: string | undefined,
+    compiled: CodeCacheEntry | undefined,
+  ): Promise<OpenPlugin> {
     const open = this.#open.get(file.id)
     if (open && !open.closed) return open
     await open?.close()
@@ -177,17 +186,21 @@ class OpeningPlatform implements Platform {
 
     this.#refuseWhenClosed()
     this.#refuseTaken(file)
-    const plugin = this.#load(file, signedBy).finally(() => this.#opening.delete(file.id))
+    const plugin = this.#load(file, signedBy, compiled).finally(() => this.#opening.delete(file.id))
     this.#opening.set(file.id, { file, plugin })
     return plugin
   }
 
-  #load(file: PluginFile, signedBy: string | undefined): Promise<OpenPlugin> {
+  #load(
+    file: PluginFile,
+    signedBy: string | undefined,
+    compiled: CodeCacheEntry | undefined,
+  ): Promise<OpenPlugin> {
     return load(file, {
       signedBy,
       host: this.#host,
       registry: this.#registry,
-      cache: this.#cache,
+      compiled,
       disposeTimeoutMs: this.#options.disposeTimeoutMs,
       onOpened: (plugin) => {
         this.#open.set(plugin.id, plugin)

@@ -1,4 +1,4 @@
-import { PluginError, reason } from '../errors.js'
+import { PluginError, reason, releaseFrames } from '../errors.js'
 import type { Manifest } from '../format/manifest.js'
 import type { PluginFile } from '../format/plugin-file.js'
 import type { PluginModule } from '../load/evaluate.js'
@@ -40,8 +40,8 @@ export interface Plugin<T extends object = Record<string, unknown>> extends Asyn
    */
   close(): Promise<CloseReport>
   /**
-   * Whether a closed plugin has left memory. It forces a garbage collection, which stops the
-   * process for some milliseconds: a tool for tests and diagnosis.
+   * Whether a closed plugin has left memory: its code, and all that its code can reach. It forces a
+   * garbage collection, which stops the process for some milliseconds: a tool for tests and diagnosis.
    */
   collected(): Promise<boolean>
   /**
@@ -88,9 +88,8 @@ export class OpenPlugin implements Plugin {
     this.signedBy = signedBy
     this.#findHolders = findHolders
     const exports = exportsOf(module)
-    this.#traces = [exports, module, rest.scope, ...Object.values(exports)]
-      .filter(isReference)
-      .map((each) => new WeakRef(each))
+    // Every function of the plugin holds its module; what it exports may as well be the host's own.
+    this.#traces = [module, rest.scope].map((each) => new WeakRef(each))
     this.#live = { ...rest, exports }
   }
 
@@ -124,7 +123,12 @@ export class OpenPlugin implements Plugin {
   }
 
   close(): Promise<CloseReport> {
-    this.#closing ??= this.#close()
+    if (!this.#closing) {
+      // Set first: a listener that is told of the switch may close this too.
+      let settle: (report: Promise<CloseReport>) => void = () => undefined
+      this.#closing = new Promise((resolve) => (settle = resolve))
+      settle(this.#close())
+    }
     return this.#closing
   }
 
@@ -143,7 +147,9 @@ export class OpenPlugin implements Plugin {
     return false
   }
 
-  heldBy(): Promise<readonly string[]> {
+  async heldBy(): Promise<readonly string[]> {
+    // What `collected` just looked at would itself be found to hold the plugin.
+    await new Promise((resolve) => setImmediate(resolve))
     return this.#findHolders()
   }
 
@@ -172,7 +178,7 @@ export class OpenPlugin implements Plugin {
       await Promise.race([(dispose as () => unknown)(), late])
       return undefined
     } catch (cause) {
-      if (cause instanceof Error) void cause.stack
+      releaseFrames(cause)
       return new PluginError(
         'dispose-failed',
         `dispose of ${this.label} (${this.path}) failed: ${reason(cause)}; the plugin was closed all the same`,

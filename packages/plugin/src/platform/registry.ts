@@ -13,6 +13,8 @@ export interface Registered {
   readonly owner: object
   /** The plugin's label, for messages. */
   readonly label: string
+  /** The plugin's file, for errors. */
+  readonly path: string
 }
 
 /** Why calls to a name go elsewhere. */
@@ -31,6 +33,8 @@ export class NameEntry {
   current: Registered | undefined
   pin: Range | undefined
   readonly followers: Set<() => void> = new Set()
+  /** Whether a handle points here: it does so for good, also while nothing is registered. */
+  handled = false
   readonly name: string
 
   constructor(name: string) {
@@ -55,12 +59,13 @@ export class Registry {
   }
 
   /** @throws `version-taken` where another plugin has the name and version. */
-  refuseTaken({ name, version, owner, label }: Registered): void {
+  refuseTaken({ name, version, owner, label, path }: Registered): void {
     const taken = this.#entries.get(name)?.versions.get(version)
     if (taken && taken.owner !== owner) {
       throw new PluginError(
         'version-taken',
         `${label} registers ${name} ${version}, which ${taken.label} has registered; give it another version, or close that plugin first`,
+        { path },
       )
     }
   }
@@ -80,8 +85,7 @@ export class Registry {
       for (const { version, owner: other } of entry.versions.values())
         if (other === owner) entry.versions.delete(version)
       this.#settle(entry, 'closed')
-      if (entry.versions.size === 0 && entry.followers.size === 0 && !entry.pin)
-        this.#entries.delete(entry.name)
+      if (entry.versions.size === 0 && !entry.handled && !entry.pin) this.#entries.delete(entry.name)
     }
   }
 

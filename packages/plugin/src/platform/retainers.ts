@@ -108,7 +108,8 @@ class Heap {
       const type = this.#type(node)
       if (type === 'synthetic' || type === 'hidden' || type === 'code') continue
       const name = type === 'closure' ? `${this.#name(node) || 'function'}()` : this.#name(node)
-      steps.unshift(`${this.#edgeName(via[node] as number)}${name}`)
+      // Tables within maps and the like have none.
+      if (name !== '') steps.unshift(`${this.#edgeName(via[node] as number)}${name}`)
     }
     return steps.slice(-8).join(' → ')
   }

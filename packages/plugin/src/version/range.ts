@@ -10,8 +10,9 @@ interface Comparator {
 /** Alternatives, each a list of comparators that all hold. */
 export type Range = readonly (readonly Comparator[])[]
 
-const partial =
-  '[v=\\s]*(\\d+|[xX*])(?:\\.(\\d+|[xX*])(?:\\.(\\d+|[xX*])(?:-([0-9A-Za-z.-]+))?(?:\\+[0-9A-Za-z.-]+)?)?)?'
+const number = '(0|[1-9]\\d*|[xX*])'
+const identifiers = '[0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*'
+const partial = `v?${number}(?:\\.${number}(?:\\.${number}(?:-(${identifiers}))?(?:\\+${identifiers})?)?)?`
 const hyphen = new RegExp(`^\\s*${partial}\\s+-\\s+${partial}\\s*$`)
 const comparator = new RegExp(`^(\\^|~>?|>=?|<=?|=)?${partial}$`)
 const maxLength = 256
@@ -62,7 +63,7 @@ function parseAlternative(text: string): Comparator[] | undefined {
   }
   const terms = text
     .trim()
-    .replace(/(\^|~>?|>=?|<=?|=)\s+/g, '$1')
+    .replace(/(?<![<>=]\s*)(\^|~>?|>=?|<=?|=)\s+/g, '$1')
     .split(/\s+/)
   const comparators: Comparator[] = []
   for (const term of terms) {
@@ -103,16 +104,15 @@ function parseTerm(term: string): Comparator[] | undefined {
 }
 
 function toPartial(match: RegExpExecArray, at: number): Partial | undefined {
-  const number = (text: string | undefined) =>
-    text === undefined || /^[xX*]$/.test(text) ? undefined : Number(text)
-  const major = number(match[at])
-  const minor = major === undefined ? undefined : number(match[at + 1])
-  const patch = minor === undefined ? undefined : number(match[at + 2])
-  const prerelease = parsePrerelease(patch === undefined ? undefined : match[at + 3])
-  if (!prerelease || prerelease.includes('')) return undefined
-  return [major, minor, patch].every((each) => each === undefined || Number.isSafeInteger(each))
-    ? { major, minor, patch, prerelease }
-    : undefined
+  const parts = match
+    .slice(at, at + 3)
+    .map((text) => (text === undefined || /^[xX*]$/.test(text) ? undefined : Number(text)))
+  const [major, minor, patch] = parts
+  // Nothing is after `x`: what would `1.x.3` mean?
+  if (parts.some((part, i) => part !== undefined && parts.slice(0, i).includes(undefined))) return undefined
+  if (!parts.every((part) => part === undefined || Number.isSafeInteger(part))) return undefined
+  const prerelease = parsePrerelease(match[at + 3])
+  return prerelease && { major, minor, patch, prerelease: patch === undefined ? [] : prerelease }
 }
 
 function version(

@@ -1,0 +1,46 @@
+import { ServiceError, type Account, type Resource, type Rule } from '@micrograft/contracts'
+
+/** The rules of an auth, and what they come to. */
+export class Rules {
+  readonly #rules = new Map<string, Rule>()
+
+  /** @throws `bad-request` for a rule that is none. */
+  put(rule: Rule): void {
+    if (rule.id === '' || !['granted', 'denied'].includes(rule.access) || !Number.isFinite(rule.priority)) {
+      throw new ServiceError('bad-request', `the rule ${JSON.stringify(rule.id)} needs an id, an access of granted or denied, and a priority`)
+    }
+    this.#rules.set(rule.id, structuredClone(rule))
+  }
+
+  delete(id: string): void {
+    this.#rules.delete(id)
+  }
+
+  /** The highest priority first. */
+  get all(): readonly Rule[] {
+    return [...this.#rules.values()].sort((a, b) => b.priority - a.priority || (a.access === 'denied' ? -1 : 1)).map((rule) => structuredClone(rule))
+  }
+
+  /** @throws `unauthenticated` where there is no account and one could help, `forbidden`. */
+  verify(account: Account | undefined, resource: Resource): void {
+    const fitting = this.all.filter((rule) => fits(rule.resource, resource) && inScope(rule.scope, account))
+    const [first] = fitting
+    if (first?.access === 'granted') return
+    const what = `${resource.type} ${resource.name} ${resource.endpoint}`
+    if (!account) throw new ServiceError('unauthenticated', `${what} needs an account; send a token`)
+    throw new ServiceError('forbidden', `${account.id} may not use ${what}${first ? `: the rule ${first.id} denies it` : ': no rule grants it'}`)
+  }
+}
+
+function inScope(scope: string, account: Account | undefined): boolean {
+  if (scope === '') return true
+  return account !== undefined && (scope === '*' || account.scopes.includes(scope))
+}
+
+function fits(pattern: Resource, resource: Resource): boolean {
+  return (['type', 'name', 'endpoint'] as const).every((part) => matches(pattern[part], resource[part]))
+}
+
+function matches(pattern: string, value: string): boolean {
+  return pattern === '*' || pattern === value || (pattern.endsWith('*') && value.startsWith(pattern.slice(0, -1)))
+}

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto'
+import { resolveOptions, ServiceError, type Broker, type BrokerCapabilities, type BrokerMessage, type CallOptions, type ComponentContext, type DeliveryHandler, type Node, type ServiceRecord, type SubscribeOptions, type Subscription } from '@micrograft/contracts'
+import { encodeEnvelope } from './http-envelope.js'
+import { HttpInboxes } from './http-inboxes.js'
+import { HttpSender } from './http-sender.js'
+import { broadcastVersion, brokerService, HttpSubscribers } from './http-subscribers.js'
+import { defaultInboxSize, Inbox } from './inbox.js'
+import { requireQueue, requireTopic } from './topic.js'
+
+export interface HttpBrokerOptions {
+  /** Where messages are received; the first counts. @default `127.0.0.1:0`, a free port that only this machine reaches */
+  readonly addresses?: readonly string[] | undefined
+  /** Largest message, in bytes. @default 4_194_304 (4 MiB) */
+  readonly maxMessageBytes?: number | undefined
+  /** Most messages that wait for one subscription; a publisher is told `overloaded` above it. @default 1024 */
+  readonly inboxSize?: number | undefined
+  /** How long a subscription of a process that died stays registered, in milliseconds. @default 60_000 */
+  readonly registerTtlMs?: number | undefined
+}
+
+/**
+ * Go-micro's default broker: subscribers stand in the registry, and a publisher posts each message to
+ * them. No server is needed; nothing is kept for who is not there.
+ */
+export function httpBroker(options: HttpBrokerOptions | undefined, context: ComponentContext): Broker {
+  const resolved = resolveOptions(
+    'the options of the http broker',
+    { addresses: ['127.0.0.1:0'] as readonly string[], maxMessageBytes: 4_194_304, inboxSize: defaultInboxSize, registerTtlMs: 60_000 },
+    options,
+  )
+  return new HttpBroker(resolved, context)
+}
+
+type Resolved = Required<{ readonly [K in keyof HttpBrokerOptions]: NonNullable<HttpBrokerOptions[K]> }>
+
+class HttpBroker implements Broker {
+  readonly name = 'http'
+  readonly capabilities: BrokerCapabilities = { redelivery: false, durable: false, ordered: true, crossProcess: true }
+  readonly #options: Resolved
+  readonly #context: ComponentContext
+  readonly #inboxes: HttpInboxes
+  readonly #subscribers: HttpSubscribers
+  readonly #sender = new HttpSender()
+  readonly #subscriptions = new Set<Subscription>()
+  #next = 0
+  #closed = false
+
+  constructor(options: Resolved, context: ComponentContext) {
+    this.#options = options
+    this.#context = context
+    const { host, port } = parseAddress(options.addresses[0] ?? '')
+    this.#inboxes = new HttpInboxes({ host, port, maxMessageBytes: options.maxMessageBytes * 1.4 + 16_384, log: context.log })
+    this.#subscribers = new HttpSubscribers(context.use('registry'), context.log)
+  }
+
+  async publish(topic: string, message: BrokerMessage, { signal }: CallOptions = {}): Promise<void> {
+    this.#ready(signal)
+    requireTopic(topic)
+    if (message.body.byteLength > this.#options.maxMessageBytes) {
+      throw new ServiceError('too-large', `a message for ${topic} has ${message.body.byteLength} bytes and the broker takes ${this.#options.maxMessageBytes}`)
+    }
+    const body = encodeEnvelope(topic, message)
+    const groups = await this.#subscribers.of(topic, { signal })
+    const outcomes = await Promise.allSettled(groups.map((group) => this.#deliver(group, body, signal)))
+    const failed = outcomes.find((each) => each.status === 'rejected')
+    if (failed) throw failed.reason as Error
+  }
+
+  async subscribe(topic: string, handler: DeliveryHandler, options: SubscribeOptions = {}): Promise<Subscription> {
+    this.#ready(options.signal)
+    requireTopic(topic)
+    requireQueue(options.queue)
+    const inbox = new Inbox(handler, options, this.#options.inboxSize, this.#context.log)
+    const id = `${topic}-${randomUUID()}`
+    const address = await this.#inboxes.add(id, topic, inbox)
+    const record = recordOf(id, topic, address, options.queue)
+    const registry = this.#context.use('registry')
+    const { registerTtlMs: ttlMs } = this.#options
+    try {
+      await registry.register(record, { ttlMs, signal: options.signal })
+    } catch (error) {
+      this.#inboxes.remove(id)
+      throw error
+    }
+    const renewal = setInterval(() => {
+      registry.register(record, { ttlMs }).catch((error: unknown) => this.#context.log.warn('cannot renew a subscription', { topic, error }))
+    }, ttlMs / 2)
+    renewal.unref()
+    // Publishers in other processes know it only then.
+    await new Promise((resolve) => setTimeout(resolve, registry.capabilities.visibleWithinMs))
+
+    let ended: Promise<void> | undefined
+    const end = async () => {
+      clearInterval(renewal)
+      this.#subscriptions.delete(subscription)
+      await registry.deregister(record).catch((error: unknown) => this.#context.log.warn('cannot deregister a subscription', { topic, error }))
+      this.#inboxes.remove(id)
+      await inbox[Symbol.asyncDispose]()
+    }
+    const subscription: Subscription = { topic, [Symbol.asyncDispose]: () => (ended ??= end()) }
+    this.#subscriptions.add(subscription)
+    return subscription
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    await Promise.all([...this.#subscriptions].map((each) => each[Symbol.asyncDispose]()))
+    await this.#subscribers[Symbol.asyncDispose]()
+    await this.#inboxes[Symbol.asyncDispose]()
+    this.#sender[Symbol.dispose]()
+  }
+
+  /** To one of the group, beginning with the next in turn; to another where that one is gone. */
+  async #deliver(group: readonly Node[], body: string, signal: AbortSignal | undefined): Promise<void> {
+    const start = this.#next++
+    for (let i = 0; ; i++) {
+      try {
+        return await this.#sender.send(group[(start + i) % group.length] as Node, body, signal)
+      } catch (error) {
+        if (signal?.aborted) throw error
+        const gone = error instanceof ServiceError && (error.code === 'unavailable' || error.code === 'not-found')
+        if (i + 1 < group.length && error instanceof ServiceError && (gone || error.code === 'overloaded')) continue
+        // A subscriber that has gone, and that the registry still names, is nobody subscribed.
+        if (gone) return
+        throw error
+      }
+    }
+  }
+
+  #ready(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted()
+    if (this.#closed) throw new ServiceError('closed', 'the http broker was closed')
+  }
+}
+
+function recordOf(id: string, topic: string, address: string, queue: string | undefined): ServiceRecord {
+  const node: Node = { id, address, metadata: { secure: 'false', broker: 'http', topic } }
+  return { name: brokerService, version: queue ?? broadcastVersion, metadata: {}, endpoints: [], nodes: [node] }
+}
+
+function parseAddress(address: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:/\s]+))(?::(\d{1,5}))?$/.exec(address)
+  const port = Number(match?.[3] ?? 0)
+  if (!match || port > 65_535) throw new ServiceError('invalid-option', `${JSON.stringify(address)} is no address of the http broker; write host:port`)
+  return { host: (match[1] ?? match[2]) as string, port }
+}

@@ -1,0 +1,199 @@
+import { ServiceError, type Client, type ClientRequest, type Codec, type Metadata, type Node, type Selection, type Selector, type UnaryRequest } from '@micrograft/contracts'
+import type { Chains } from '../middleware/chain.js'
+import { backoffMs, wait } from './backoff.js'
+import type { CallStream, RequestOptions, ServiceCalls, ServiceChannels, ServiceStreams } from './caller-types.js'
+import { openStream } from './call-stream.js'
+import { serviceCalls } from './service-calls.js'
+
+export interface CallDefaults {
+  readonly timeoutMs: number
+  readonly retries: number
+}
+
+export interface CallerOptions {
+  readonly service: string
+  readonly defaults: CallDefaults
+  readonly codec: (contentType: string) => Codec
+  readonly client: Client
+  readonly selector: Selector
+  readonly chains: () => Chains
+}
+
+const noMetadata: Metadata = Object.freeze({})
+const json = 'application/json'
+
+/** Calls other services: chooses a node, tries again, holds deadlines, goes through middleware. */
+export class Caller implements AsyncDisposable {
+  readonly #options: CallerOptions
+  readonly #selections = new Map<string, Promise<Selection>>()
+
+  constructor(options: CallerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Calls a unary endpoint.
+   *
+   * @param endpoint `Type.Method`
+   * @throws what the handler answered; `not-found` and `unavailable` where no node is there;
+   *   `timeout` at the deadline; the signal's reason.
+   */
+  async call<O = unknown>(service: string, endpoint: string, request: unknown, options: RequestOptions = {}): Promise<O> {
+    const { metadata = options.parent?.metadata ?? noMetadata, signal } = options
+    const outcome = this.#options.chains().call({ service, endpoint, metadata, signal, stream: false, request }, async (context) => {
+      const contentType = options.contentType ?? json
+      const codec = this.#options.codec(contentType)
+      const body = codec.encode(context.request)
+      const reply = await this.#attempts(service, endpoint, options, (node, timeoutMs, bounded) => {
+        const unary: UnaryRequest = { service, endpoint, contentType, metadata: context.metadata, timeoutMs, body }
+        return this.#options.client.call(node, unary, { signal: bounded })
+      })
+      options.onMetadata?.(reply.metadata)
+      return this.#options.codec(reply.contentType || contentType).decode(reply.body)
+    })
+    return (await outcome) as O
+  }
+
+  /** Opens a stream to an endpoint of any streaming kind. What goes wrong shows where the stream is read or written. */
+  open<I = unknown, O = unknown>(service: string, endpoint: string, options: RequestOptions = {}): CallStream<I, O> {
+    const { metadata = options.parent?.metadata ?? noMetadata, signal } = options
+    const contentType = options.contentType ?? json
+    const codec = this.#options.codec(contentType)
+    return openStream<I, O>(codec, options.onMetadata, (messages) =>
+      this.#options.chains().call({ service, endpoint, metadata, signal, stream: true, request: messages }, async (context) => {
+        const stream = await this.#attempts(service, endpoint, { timeoutMs: 0, ...options }, (node, timeoutMs, bounded) => {
+          const request: ClientRequest = { service, endpoint, contentType, metadata: context.metadata, timeoutMs }
+          return this.#options.client.stream(node, request, { signal: bounded })
+        })
+        return { stream, messages: context.request }
+      }),
+    )
+  }
+
+  /** Calls an endpoint that takes one request and gives a stream. */
+  stream<O = unknown>(service: string, endpoint: string, request: unknown, options?: RequestOptions): AsyncIterable<O> {
+    const open = () => this.open<unknown, O>(service, endpoint, options)
+    return {
+      async *[Symbol.asyncIterator]() {
+        const stream = open()
+        try {
+          await stream.send(request)
+          await stream.end()
+          yield* stream
+        } finally {
+          await stream[Symbol.asyncDispose]()
+        }
+      },
+    }
+  }
+
+  /** Sends a stream to an endpoint that gives one reply. */
+  async send<O = unknown>(service: string, endpoint: string, requests: AsyncIterable<unknown> | Iterable<unknown>, options?: RequestOptions): Promise<O> {
+    const stream = this.open<unknown, O>(service, endpoint, options)
+    try {
+      const sent = (async () => {
+        for await (const each of requests) await stream.send(each)
+        await stream.end()
+      })()
+      // A peer that answers before all is sent ends the sending.
+      sent.catch(() => undefined)
+      for await (const reply of stream) return reply
+      await sent
+      throw new ServiceError('protocol', `${service} ended ${endpoint} without a reply`)
+    } finally {
+      await stream[Symbol.asyncDispose]()
+    }
+  }
+
+  /** The endpoints of a service that give one reply, typed by its definition: `of<Greeter>('greeter').Say.Hello({ … })`. */
+  of<S>(service: string): ServiceCalls<S> {
+    return serviceCalls((endpoint, request: unknown, options?: RequestOptions) =>
+      isStream(request) ? this.send(service, endpoint, request, options) : this.call(service, endpoint, request, options),
+    ) as ServiceCalls<S>
+  }
+
+  /** Those that give a stream: `for await (const n of streamsOf<Greeter>('greeter').Say.Count({ to: 3 }))`. */
+  streamsOf<S>(service: string): ServiceStreams<S> {
+    return serviceCalls((endpoint, request: unknown, options?: RequestOptions) => this.stream(service, endpoint, request, options)) as ServiceStreams<S>
+  }
+
+  /** Those that stream both ways. */
+  channelsOf<S>(service: string): ServiceChannels<S> {
+    return serviceCalls((endpoint, options?: RequestOptions) => this.open(service, endpoint, options)) as ServiceChannels<S>
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const selections = await Promise.allSettled(this.#selections.values())
+    this.#selections.clear()
+    for (const each of selections) if (each.status === 'fulfilled') await each.value[Symbol.asyncDispose]()
+  }
+
+  /** Runs `attempt` on one node after another, until it succeeds or another try cannot help. */
+  async #attempts<R>(service: string, endpoint: string, options: RequestOptions, attempt: (node: Node, timeoutMs: number | undefined, signal: AbortSignal | undefined) => Promise<R>): Promise<R> {
+    const { retries = this.#options.defaults.retries, retryIf = isRetryable, backoff, address, select } = options
+    const signal = joined(options.signal, options.parent)
+    const deadline = deadlineOf(options, this.#options.defaults)
+    const selection = address === undefined ? await this.#select(service) : undefined
+    const tried: Node[] = []
+    for (let tries = 0; ; tries++) {
+      signal?.throwIfAborted()
+      const timeoutMs = remaining(deadline, service, endpoint)
+      const node = selection ? selection.next({ ...select, avoid: tried }) : fixedNode(address as string, this.#options.client)
+      const started = performance.now()
+      try {
+        const result = await attempt(node, timeoutMs, signal)
+        selection?.mark(node, { durationMs: performance.now() - started })
+        return result
+      } catch (error) {
+        selection?.mark(node, { error, durationMs: performance.now() - started })
+        if (tries >= retries || signal?.aborted || !retryIf(error as Error)) throw error
+        tried.push(node)
+        const pause = backoffMs(tries + 1, backoff)
+        if (deadline !== undefined && Date.now() + pause >= deadline) throw error
+        await wait(pause, signal)
+      }
+    }
+  }
+
+  #select(service: string): Promise<Selection> {
+    let selection = this.#selections.get(service)
+    if (!selection) {
+      selection = this.#options.selector.select(service)
+      this.#selections.set(service, selection)
+      selection.catch(() => this.#selections.delete(service))
+    }
+    return selection
+  }
+}
+
+function isStream(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
+}
+
+function isRetryable(error: Error): boolean {
+  return error instanceof ServiceError && error.retryable
+}
+
+function joined(own: AbortSignal | undefined, parent: RequestOptions['parent']): AbortSignal | undefined {
+  if (!parent) return own
+  return own ? AbortSignal.any([own, parent.signal]) : parent.signal
+}
+
+/** The earlier of the call's own deadline and its parent's. */
+function deadlineOf({ timeoutMs, parent }: RequestOptions, defaults: CallDefaults): number | undefined {
+  const ms = timeoutMs ?? defaults.timeoutMs
+  const own = ms > 0 ? Date.now() + ms : undefined
+  if (parent?.deadline === undefined) return own
+  return own === undefined ? parent.deadline : Math.min(own, parent.deadline)
+}
+
+function remaining(deadline: number | undefined, service: string, endpoint: string): number | undefined {
+  if (deadline === undefined) return undefined
+  const left = deadline - Date.now()
+  if (left <= 0) throw new ServiceError('timeout', `the deadline of ${endpoint} on ${service} has passed`)
+  return left
+}
+
+function fixedNode(address: string, client: Client): Node {
+  return { id: address, address, metadata: { protocol: client.protocol } }
+}

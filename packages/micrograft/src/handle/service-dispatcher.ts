@@ -1,0 +1,121 @@
+import { ServiceError, type Codec, type Dispatcher, type EndpointDefinition, type HandlerContext, type Logger, type Metadata, type ServerReply, type ServerRequest, type ServerStream } from '@micrograft/contracts'
+import type { Chains } from '../middleware/chain.js'
+import type { Endpoints } from './endpoints.js'
+import { validate } from './validate.js'
+
+export interface DispatcherOptions {
+  readonly service: string
+  readonly endpoints: Endpoints
+  readonly codec: (contentType: string) => Codec
+  /** The middleware's `handle`, composed. */
+  readonly around: () => Chains['handle']
+  readonly log: () => Logger
+}
+
+/** Hands requests to the handlers of one service, behind its middleware, and makes everything they throw a `ServiceError`. */
+export class ServiceDispatcher implements Dispatcher {
+  readonly #options: DispatcherOptions
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+  }
+
+  kind(endpoint: string): 'unary' | 'stream' | undefined {
+    const definition = this.#options.endpoints.find(endpoint)
+    return definition && (definition.kind === 'unary' ? 'unary' : 'stream')
+  }
+
+  async unary(request: ServerRequest, body: Uint8Array): Promise<ServerReply> {
+    try {
+      const definition = this.#require(request.endpoint)
+      const codec = this.#options.codec(request.contentType)
+      const context = new RequestContext(request)
+      const reply = await this.#options.around()(
+        { service: request.service, endpoint: request.endpoint, metadata: request.metadata, signal: undefined, stream: false, request: codec.decode(body) },
+        async ({ request: value }) => definition.handle((await validate(definition.input, value, 'the request')) as never, context),
+      )
+      return { metadata: context.replyMetadata, contentType: request.contentType, body: codec.encode(reply) }
+    } catch (error) {
+      throw this.#failure(error, request)
+    }
+  }
+
+  async stream(request: ServerRequest, stream: ServerStream): Promise<Metadata> {
+    try {
+      const definition = this.#require(request.endpoint)
+      const codec = this.#options.codec(request.contentType)
+      const context = new RequestContext(request)
+      const incoming = decoded(stream.messages, codec, definition)
+      const argument = definition.kind === 'server' ? await first(incoming, request.endpoint) : incoming
+      const result = await this.#options.around()(
+        { service: request.service, endpoint: request.endpoint, metadata: request.metadata, signal: request.signal, stream: true, request: argument },
+        async ({ request: value }) => definition.handle(value as never, context),
+      )
+      if (definition.kind === 'client') await stream.send(codec.encode(result))
+      else for await (const each of iterable(result, request.endpoint)) await stream.send(codec.encode(each))
+      return context.replyMetadata
+    } catch (error) {
+      throw this.#failure(error, request)
+    }
+  }
+
+  #require(endpoint: string): EndpointDefinition {
+    const definition = this.#options.endpoints.find(endpoint)
+    if (definition) return definition
+    const { service, endpoints } = this.#options
+    throw new ServiceError('not-found', `${service} has no endpoint ${endpoint}; it has ${endpoints.names.join(', ') || 'none'}`, { id: service })
+  }
+
+  #failure(error: unknown, { endpoint, signal }: ServerRequest): ServiceError {
+    const { service, log } = this.#options
+    // What a handler throws because its call was given up is the giving up.
+    if (error === signal.reason && signal.aborted) return ServiceError.from(error, 'canceled', service)
+    if (error instanceof ServiceError) return error.id === 'micrograft' ? new ServiceError(error.code, error.message, { id: service, cause: error }) : error
+    log().error('handler failed', { endpoint, error })
+    return ServiceError.from(error, 'internal', service)
+  }
+}
+
+/** Reads through to the request, whose signal is only made for who looks at it. */
+class RequestContext implements HandlerContext {
+  readonly replyMetadata: Record<string, string> = {}
+  readonly #request: ServerRequest
+
+  constructor(request: ServerRequest) {
+    this.#request = request
+  }
+
+  get service(): string {
+    return this.#request.service
+  }
+  get endpoint(): string {
+    return this.#request.endpoint
+  }
+  get metadata(): Metadata {
+    return this.#request.metadata
+  }
+  get signal(): AbortSignal {
+    return this.#request.signal
+  }
+  get deadline(): number | undefined {
+    return this.#request.deadline
+  }
+  get remote(): string {
+    return this.#request.remote
+  }
+}
+
+async function* decoded(messages: AsyncIterable<Uint8Array>, codec: Codec, { input }: EndpointDefinition): AsyncGenerator {
+  for await (const bytes of messages) yield await validate(input, codec.decode(bytes), 'a message of the stream')
+}
+
+async function first(messages: AsyncGenerator, endpoint: string): Promise<unknown> {
+  const { value, done } = (await messages.next()) as IteratorResult<unknown>
+  if (done) throw new ServiceError('bad-request', `${endpoint} takes a request and the stream ended before one came`)
+  return value
+}
+
+function iterable(result: unknown, endpoint: string): AsyncIterable<unknown> {
+  if (typeof result === 'object' && result !== null && Symbol.asyncIterator in result) return result as AsyncIterable<unknown>
+  throw new ServiceError('internal', `the handler of ${endpoint} gave no async iterable; make it an async generator function`)
+}

@@ -1,0 +1,259 @@
+import { statSync, watch as watchDirectory, type FSWatcher } from 'node:fs'
+import {
+  resolveOptions,
+  ServiceError,
+  type CallOptions,
+  type ComponentContext,
+  type Logger,
+  type RegisterOptions,
+  type Registry,
+  type RegistryCapabilities,
+  type RegistryWatcher,
+  type ServiceRecord,
+  type WatchOptions,
+} from '@micrograft/contracts'
+import { NodeDirectory } from './node-directory.js'
+import { NodeFileWriter } from './node-file-writer.js'
+import { nodeFileName, writeNodeFile } from './node-file.js'
+import { nodeRecords } from './node-record.js'
+import { NodeTable } from './node-table.js'
+import type { NodeWatcher } from './node-watcher.js'
+import { defaultDirectory, openPrivateDirectory, unavailable, type PrivatePath } from './private-directory.js'
+import { ownProcess } from './process-identity.js'
+import { closedError, ttlOf } from './registry-checks.js'
+
+export interface LocalRegistryOptions {
+  /**
+   * Where the nodes' files are: a directory of the user's own, on this machine.
+   * @default `micrograft/registry` below XDG_RUNTIME_DIR, or `micrograft-<uid>/registry` below the directory for temporary files
+   */
+  readonly directory?: string | undefined
+  /** The directory, as `--registry_address` gives it. @default none */
+  readonly addresses?: readonly string[] | undefined
+  /** How often a watched directory is looked at even though the system tells of no change, in milliseconds. @default 1000 */
+  readonly pollMs?: number | undefined
+  /** Largest file that is written or read, in bytes. @default 262_144 (256 KiB) */
+  readonly maxFileBytes?: number | undefined
+  /** Most nodes that are read. @default 20_000 */
+  readonly maxNodes?: number | undefined
+}
+
+const defaults = {
+  directory: undefined,
+  addresses: undefined,
+  pollMs: 1000,
+  maxFileBytes: 262_144,
+  maxNodes: 20_000,
+}
+
+/** Where the system cannot tell of changes, looking costs one system call. */
+const blindPollMs = 50
+
+/** Nodes of one user's processes on one machine: a file for each in a directory, and no server. */
+export function localRegistry(options: LocalRegistryOptions | undefined, { log }: ComponentContext): Registry {
+  const resolved = resolveOptions('the options of the local registry', defaults, options)
+  return new LocalRegistry(directoryOf(resolved), resolved, log)
+}
+
+function directoryOf({ directory, addresses = [] }: LocalRegistryOptions): PrivatePath {
+  if (addresses.length > 1) {
+    const message = `the local registry has one directory, not ${addresses.join(' and ')}; give one`
+    throw new ServiceError('invalid-option', message)
+  }
+  const path = directory ?? addresses[0]
+  return path ? { path, above: [] } : defaultDirectory()
+}
+
+class LocalRegistry implements Registry {
+  readonly name = 'local'
+  readonly capabilities: RegistryCapabilities = Object.freeze({ expiry: true, visibleWithinMs: 100 })
+  readonly #place: PrivatePath
+  readonly #pollMs: number
+  readonly #maxFileBytes: number
+  readonly #log: Logger
+  readonly #self = ownProcess()
+  readonly #nodes = new NodeTable()
+  readonly #directory: NodeDirectory
+  readonly #files: NodeFileWriter
+  readonly #watchers = new Set<NodeWatcher>()
+  readonly #changed = new Set<string>()
+  #opened = false
+  #closed = false
+  #lost = false
+  #system: FSWatcher | undefined
+  /** The directory that the system watches: another may have its name by now. */
+  #inode = 0
+  #poll: NodeJS.Timeout | undefined
+
+  constructor(
+    place: PrivatePath,
+    limits: { readonly pollMs: number; readonly maxFileBytes: number; readonly maxNodes: number },
+    log: Logger,
+  ) {
+    this.#place = place
+    this.#pollMs = limits.pollMs
+    this.#maxFileBytes = limits.maxFileBytes
+    this.#log = log
+    this.#directory = new NodeDirectory(place.path, this.#nodes, limits, this.#self, log)
+    this.#files = new NodeFileWriter(place.path)
+  }
+
+  async register(service: ServiceRecord, { signal, ttlMs }: RegisterOptions = {}): Promise<void> {
+    this.#ready(signal)
+    const ttl = ttlOf(ttlMs)
+    const files = nodeRecords(service).map((record) => {
+      const name = nodeFileName(record.name, record.nodes[0].id)
+      return { name, text: this.#text(writeNodeFile({ record, ttlMs: ttl, process: this.#self }), record.nodes[0].id) }
+    })
+    this.#use(() => {
+      for (const { name, text } of files) this.#files.write(name, text)
+      this.#directory.lookAt(files.map(({ name }) => name))
+    })
+  }
+
+  async deregister(service: ServiceRecord, { signal }: CallOptions = {}): Promise<void> {
+    this.#ready(signal)
+    const records = nodeRecords(service)
+    this.#use(() => {
+      for (const { name, version, nodes } of records) {
+        const file = nodeFileName(name, nodes[0].id)
+        this.#directory.lookAt([file])
+        if (this.#directory.find(file)?.record.version !== version) continue
+        this.#files.remove(file)
+        this.#directory.lookAt([file])
+      }
+    })
+  }
+
+  async get(name: string, { signal }: CallOptions = {}): Promise<readonly ServiceRecord[]> {
+    this.#ready(signal)
+    this.#use(() => this.#directory.look())
+    return this.#nodes.get(name)
+  }
+
+  async list({ signal }: CallOptions = {}): Promise<readonly ServiceRecord[]> {
+    this.#ready(signal)
+    this.#use(() => this.#directory.look())
+    return this.#nodes.list()
+  }
+
+  async watch(options: WatchOptions = {}): Promise<RegistryWatcher> {
+    this.#ready(options.signal)
+    this.#use(() => {
+      this.#follow()
+      this.#directory.look(true)
+    })
+    const watcher = this.#nodes.watch(options, (ended) => {
+      this.#watchers.delete(ended)
+      if (this.#watchers.size === 0) this.#unfollow()
+    })
+    this.#watchers.add(watcher)
+    return watcher
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const watcher of this.#watchers) watcher.end(closedError('local'))
+    this.#unfollow()
+    this.#files.removeOwn()
+  }
+
+  #ready(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted()
+    if (this.#closed) throw closedError('local')
+  }
+
+  /** Something that needs the directory; one that somebody cleaned away is made again. */
+  #use(work: () => void): void {
+    for (const lastTry of [false, true]) {
+      try {
+        if (!this.#opened) openPrivateDirectory(this.#place)
+        this.#opened = true
+        return work()
+      } catch (error) {
+        if (error instanceof ServiceError) throw error
+        this.#opened = false
+        if (lastTry || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw unavailable(this.#place.path, error)
+      }
+    }
+  }
+
+  #text(text: string, id: string): string {
+    const bytes = Buffer.byteLength(text)
+    if (bytes <= this.#maxFileBytes) return text
+    const message = `the record of ${id} has ${bytes} bytes, the limit is ${this.#maxFileBytes}; raise maxFileBytes of every local registry`
+    throw new ServiceError('too-large', message)
+  }
+
+  #follow(): void {
+    if (!this.#poll) this.#pollEvery(this.#pollMs)
+    const { ino } = statSync(this.#place.path)
+    if (this.#system && this.#inode === ino) return
+    this.#forgetSystem()
+    this.#inode = ino
+    try {
+      this.#system = watchDirectory(this.#place.path, { persistent: false }, (event, name) => {
+        // Files are replaced, never written to: `change` is a renewal.
+        if (event === 'rename') this.#soon(name)
+      })
+      this.#system.on('error', () => this.#forgetSystem())
+      this.#pollEvery(this.#pollMs)
+    } catch (error) {
+      this.#log.debug('changes of the directory are not told, polling', { path: this.#place.path, error })
+      this.#pollEvery(Math.min(blindPollMs, this.#pollMs))
+    }
+  }
+
+  #pollEvery(ms: number): void {
+    clearInterval(this.#poll)
+    this.#poll = setInterval(() => this.#again(), ms).unref()
+  }
+
+  #forgetSystem(): void {
+    this.#system?.close()
+    this.#system = undefined
+  }
+
+  #unfollow(): void {
+    this.#forgetSystem()
+    clearInterval(this.#poll)
+    this.#poll = undefined
+    this.#changed.clear()
+  }
+
+  /** Many files change together: they are looked at once. */
+  #soon(name: string | null): void {
+    if (this.#changed.size === 0) setImmediate(() => this.#lookAtChanged())
+    this.#changed.add(name ?? '')
+  }
+
+  #lookAtChanged(): void {
+    if (!this.#poll || this.#changed.size === 0) return
+    const names = [...this.#changed]
+    this.#changed.clear()
+    this.#tolerantly(() => {
+      if (names.includes('')) this.#directory.look()
+      else this.#directory.lookAt(names)
+    })
+  }
+
+  #again(): void {
+    this.#tolerantly(() => {
+      this.#follow()
+      this.#directory.look(true)
+    })
+  }
+
+  /** A watcher goes on whatever happens to the directory. */
+  #tolerantly(work: () => void): void {
+    try {
+      this.#use(work)
+      this.#lost = false
+    } catch (error) {
+      if (!this.#lost) this.#log.warn('registry lost, trying again', { path: this.#place.path, error })
+      this.#lost = true
+      this.#forgetSystem()
+    }
+  }
+}

@@ -1,0 +1,159 @@
+import { errorCodes, type ErrorCode, type Metadata, type ServiceError } from '@micrograft/contracts'
+import { varintBytes, writeVarint } from '../transport/varint.js'
+import { FrameType, magic, maxDetailBytes, maxNameBytes, Target, type CallTarget, type Hello } from './frame.js'
+import { metadataBytes, writeMetadata } from './metadata.js'
+
+/** How a target goes out: by its number, or written out and perhaps remembered. */
+export interface WireTarget {
+  readonly target: CallTarget
+  /** `Target.literal`, `Target.remembered`, or the number in the table. */
+  readonly reference: number
+}
+
+const noBody = new Uint8Array(0)
+const noMetadata: Metadata = Object.freeze({})
+
+export function helloFrame(hello: Hello): Buffer {
+  const numbers = [hello.maxFrameBytes, hello.maxCalls, hello.maxTargets, hello.windowBytes, hello.windowMessages]
+  const frame = Buffer.allocUnsafe(numbers.reduce((sum, each) => sum + varintBytes(each), 7))
+  frame[0] = FrameType.hello
+  frame.writeUInt32BE(magic, 1)
+  frame[5] = hello.lowest
+  frame[6] = hello.highest
+  numbers.reduce((at, each) => writeVarint(frame, at, each), 7)
+  return frame
+}
+
+export function goAwayFrame(code: ErrorCode, detail: string): Buffer {
+  const { status } = errorCodes[code]
+  const text = cut(detail)
+  const frame = Buffer.allocUnsafe(1 + varintBytes(status) + textBytes(text))
+  frame[0] = FrameType.goAway
+  writeText(frame, writeVarint(frame, 1, status), text)
+  return frame
+}
+
+/** @param type `FrameType.ping` or `FrameType.pong`. */
+export function pingFrame(type: number, number: number): Buffer {
+  const frame = Buffer.allocUnsafe(1 + varintBytes(number))
+  frame[0] = type
+  writeVarint(frame, 1, number)
+  return frame
+}
+
+/**
+ * A call, or with `FrameType.open` and no body the opening of a stream.
+ * @param timeoutMs What is left of the deadline, whole milliseconds; 0 has none.
+ * @throws `bad-request` for metadata that is none.
+ */
+export function callFrame(
+  type: number,
+  slot: number,
+  timeoutMs: number,
+  { target, reference }: WireTarget,
+  metadata: Metadata,
+  body: Uint8Array,
+): Buffer {
+  const metadataSize = metadataBytes(metadata)
+  const targetSize = varintBytes(reference) + (reference < Target.first ? literalBytes(target) : 0)
+  const head = 1 + varintBytes(slot) + varintBytes(timeoutMs) + targetSize + metadataSize
+  const frame = Buffer.allocUnsafe(head + body.length)
+  frame[0] = type
+  let at = writeVarint(frame, 1, slot)
+  at = writeVarint(frame, at, timeoutMs)
+  at = writeVarint(frame, at, reference)
+  if (reference < Target.first) {
+    at = writeText(frame, at, target.service)
+    at = writeText(frame, at, target.endpoint)
+    at = writeText(frame, at, target.contentType)
+  }
+  at = writeMetadata(frame, at, metadata, metadataSize)
+  frame.set(body, at)
+  return frame
+}
+
+/**
+ * @param contentType Empty where it is the call's.
+ * @throws `bad-request` for metadata that is none.
+ */
+export function replyFrame(slot: number, contentType: string, metadata: Metadata, body: Uint8Array): Buffer {
+  const metadataSize = metadataBytes(metadata)
+  const frame = Buffer.allocUnsafe(1 + varintBytes(slot) + textBytes(contentType) + metadataSize + body.length)
+  frame[0] = FrameType.reply
+  let at = writeText(frame, writeVarint(frame, 1, slot), contentType)
+  at = writeMetadata(frame, at, metadata, metadataSize)
+  frame.set(body, at)
+  return frame
+}
+
+export function errorFrame(slot: number, error: ServiceError): Buffer {
+  const { id, code, detail, status } = error.toWire()
+  const texts = [Buffer.byteLength(id) > maxNameBytes ? 'micrograft' : id, cut(detail), status]
+  const size = texts.reduce((sum, each) => sum + textBytes(each), 1 + varintBytes(slot) + varintBytes(code))
+  const frame = Buffer.allocUnsafe(size)
+  frame[0] = FrameType.error
+  texts.reduce((at, each) => writeText(frame, at, each), writeVarint(frame, writeVarint(frame, 1, slot), code))
+  return frame
+}
+
+export function cancelFrame(slot: number, code: ErrorCode, detail: string): Buffer {
+  const { status } = errorCodes[code]
+  const text = cut(detail)
+  const frame = Buffer.allocUnsafe(1 + varintBytes(slot) + varintBytes(status) + textBytes(text))
+  frame[0] = FrameType.cancel
+  writeText(frame, writeVarint(frame, writeVarint(frame, 1, slot), status), text)
+  return frame
+}
+
+export function openFrame(slot: number, timeoutMs: number, target: WireTarget, metadata: Metadata): Buffer {
+  return callFrame(FrameType.open, slot, timeoutMs, target, metadata, noBody)
+}
+
+export function dataFrame(slot: number, body: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(1 + varintBytes(slot) + body.length)
+  frame[0] = FrameType.data
+  frame.set(body, writeVarint(frame, 1, slot))
+  return frame
+}
+
+/** @throws `bad-request` for metadata that is none. */
+export function endFrame(slot: number, metadata: Metadata = noMetadata): Buffer {
+  const metadataSize = metadataBytes(metadata)
+  const frame = Buffer.allocUnsafe(1 + varintBytes(slot) + metadataSize)
+  frame[0] = FrameType.end
+  writeMetadata(frame, writeVarint(frame, 1, slot), metadata, metadataSize)
+  return frame
+}
+
+export function windowFrame(slot: number, bytes: number, messages: number): Buffer {
+  const frame = Buffer.allocUnsafe(1 + varintBytes(slot) + varintBytes(bytes) + varintBytes(messages))
+  frame[0] = FrameType.window
+  writeVarint(frame, writeVarint(frame, writeVarint(frame, 1, slot), bytes), messages)
+  return frame
+}
+
+function literalBytes({ service, endpoint, contentType }: CallTarget): number {
+  return textBytes(service) + textBytes(endpoint) + textBytes(contentType)
+}
+
+function textBytes(text: string): number {
+  if (text === '') return 1
+  const bytes = Buffer.byteLength(text)
+  return bytes + varintBytes(bytes)
+}
+
+function writeText(target: Buffer, offset: number, text: string): number {
+  if (text === '') {
+    target[offset] = 0
+    return offset + 1
+  }
+  const at = writeVarint(target, offset, Buffer.byteLength(text))
+  return at + target.write(text, at)
+}
+
+/** `text` in at most `maxDetailBytes`. */
+function cut(text: string): string {
+  if (Buffer.byteLength(text) <= maxDetailBytes) return text
+  // A character that is cut in two becomes U+FFFD, which takes three bytes.
+  return Buffer.from(text).toString('utf8', 0, maxDetailBytes - 3)
+}

@@ -1,0 +1,391 @@
+import {
+  ServiceError,
+  type Connection,
+  type ConnectionHandler,
+  type Dispatcher,
+  type Message,
+  type Metadata,
+  type ServerReply,
+} from '@micrograft/contracts'
+import { protocolError } from '../transport/protocol-error.js'
+import { DeadlineWheel } from './deadline-wheel.js'
+import { FrameType, highestVersion, lowestVersion, maxNameBytes, type Hello } from './frame.js'
+import { FrameReader } from './frame-reader.js'
+import { endFrame, errorFrame, goAwayFrame, helloFrame, pingFrame, replyFrame } from './frame-writer.js'
+import { Outbox } from './outbox.js'
+import { IncomingRequest, type RequestOwner } from './server-request.js'
+import { IncomingStream } from './server-stream.js'
+import { ReceivedTargets } from './target-table.js'
+
+const noBytes = Buffer.alloc(0)
+
+export interface ServerConnectionOptions {
+  readonly maxCalls: number
+  readonly maxStreams: number
+  readonly maxTargets: number
+  readonly maxFrameBytes: number
+  readonly maxQueuedBytes: number
+  readonly windowBytes: number
+  readonly windowMessages: number
+}
+
+/** What the connections of one server share. */
+export interface ServerConnectionOwner {
+  readonly dispatcher: Dispatcher
+  readonly options: ServerConnectionOptions
+  readonly wheel: DeadlineWheel
+  /** A handler has ended, or the connection has. */
+  changed(connection: ServerConnection): void
+}
+
+interface Open {
+  readonly request: IncomingRequest
+  readonly stream: IncomingStream | undefined
+}
+
+/** One connection of a client. */
+export class ServerConnection implements ConnectionHandler, RequestOwner {
+  readonly remote: string
+  /** When it came, for those that say nothing. */
+  readonly since: number = DeadlineWheel.now()
+  readonly #owner: ServerConnectionOwner
+  readonly #connection: Connection
+  readonly #outbox: Outbox
+  readonly #reader = new FrameReader()
+  readonly #targets: ReceivedTargets
+  readonly #open: (Open | undefined)[] = []
+  #peer: Hello | undefined
+  /** Handlers that have not ended, also where nobody waits for them any longer. */
+  #running = 0
+  #streams = 0
+  #over = false
+  #draining = false
+
+  constructor(connection: Connection, owner: ServerConnectionOwner) {
+    this.remote = connection.remote
+    this.#owner = owner
+    this.#connection = connection
+    this.#targets = new ReceivedTargets(owner.options.maxTargets)
+    // A peer that does not read is not read from. A client never does that, so the two cannot wait for each other.
+    this.#outbox = new Outbox(connection, owner.options.maxQueuedBytes, (congested) => {
+      if (congested) connection.pause()
+      else connection.resume()
+    })
+    const { maxFrameBytes, maxCalls, maxTargets, windowBytes, windowMessages } = owner.options
+    this.#outbox.send(
+      helloFrame({
+        lowest: lowestVersion,
+        highest: highestVersion,
+        maxFrameBytes,
+        maxCalls,
+        maxTargets,
+        windowBytes,
+        windowMessages,
+      }),
+    )
+  }
+
+  get running(): number {
+    return this.#running
+  }
+
+  get greeted(): boolean {
+    return this.#peer !== undefined
+  }
+
+  get over(): boolean {
+    return this.#over
+  }
+
+  message({ body }: Message): void {
+    if (this.#over) return
+    try {
+      this.#reader.reset(body)
+      this.#take(this.#reader)
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error
+      this.refuse(error)
+    }
+    this.#reader.reset(noBytes)
+  }
+
+  closed(): void {
+    this.#over = true
+    this.#outbox.end()
+    this.#abortAll(new ServiceError('canceled', `the caller ${this.remote} is gone`))
+    this.#owner.changed(this)
+  }
+
+  expired(request: IncomingRequest): void {
+    const error = new ServiceError('timeout', `${request.endpoint} did not end within the caller's deadline`)
+    request.abort(error)
+    this.#fail(request, error)
+  }
+
+  /** Tells the client that no new calls are taken. */
+  goAway(): void {
+    if (this.#draining) return
+    this.#draining = true
+    this.#outbox.send(goAwayFrame('unavailable', 'the server stops'))
+  }
+
+  /** Answers what is open with `error` and aborts it. */
+  abort(error: ServiceError): void {
+    for (const open of [...this.#open]) {
+      if (!open) continue
+      open.request.abort(error)
+      this.#fail(open.request, error)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close()
+  }
+
+  /** The client broke the protocol: it is told, and the connection ends. */
+  refuse(error: ServiceError): void {
+    if (this.#over) return
+    this.#outbox.send(goAwayFrame('protocol', error.message))
+    this.#outbox.end()
+    this.#over = true
+    this.#abortAll(new ServiceError('canceled', `the caller ${this.remote} broke the protocol`))
+    void this.#connection.close()
+  }
+
+  #take(reader: FrameReader): void {
+    const type = reader.byte()
+    if (type === FrameType.call) {
+      this.#call(reader)
+      return
+    }
+    if (type === FrameType.hello) {
+      this.#hello(reader.hello())
+      return
+    }
+    this.#greeting()
+    switch (type) {
+      case FrameType.open:
+        this.#openStream(reader)
+        return
+      case FrameType.data:
+      case FrameType.end:
+      case FrameType.window:
+      case FrameType.cancel:
+        this.#onOpen(type, reader)
+        return
+      case FrameType.ping:
+        this.#outbox.send(pingFrame(FrameType.pong, reader.varint()))
+        reader.done()
+        return
+      case FrameType.pong:
+        return
+      case FrameType.goAway:
+        this.#draining = true
+        return
+      default:
+        throw protocolError(`a client sent a frame of type ${type}`)
+    }
+  }
+
+  #hello(hello: Hello): void {
+    if (this.#peer) throw protocolError('a second hello')
+    if (hello.lowest > highestVersion || hello.highest < lowestVersion) {
+      throw protocolError(
+        `this server speaks rpc ${lowestVersion} to ${highestVersion}, the client ${hello.lowest} to ${hello.highest}`,
+      )
+    }
+    this.#peer = hello
+  }
+
+  #greeting(): Hello {
+    if (!this.#peer) throw protocolError('a connection begins with a hello')
+    return this.#peer
+  }
+
+  #call(reader: FrameReader): void {
+    this.#greeting()
+    const request = this.#request(reader)
+    const body = reader.rest()
+    if (!this.#admit(request, 'unary')) return
+    this.#open[request.slot] = { request, stream: undefined }
+    let reply: Promise<ServerReply>
+    try {
+      reply = this.#owner.dispatcher.unary(request, body)
+    } catch (error) {
+      reply = Promise.reject(error as Error)
+    }
+    reply.then(
+      (reply) => this.#reply(request, reply),
+      (error: unknown) => this.#failed(request, error),
+    )
+  }
+
+  #openStream(reader: FrameReader): void {
+    const peer = this.#greeting()
+    const request = this.#request(reader)
+    reader.done()
+    const { maxStreams } = this.#owner.options
+    if (this.#streams >= maxStreams) {
+      this.#outbox.send(
+        errorFrame(request.slot, new ServiceError('overloaded', `the connection has ${maxStreams} streams already`)),
+      )
+      return
+    }
+    if (!this.#admit(request, 'stream')) return
+    const stream = new IncomingStream(
+      { outbox: this.#outbox, slot: request.slot, window: peer, maxFrameBytes: peer.maxFrameBytes },
+      this.#owner.options,
+    )
+    this.#open[request.slot] = { request, stream }
+    this.#streams++
+    void this.#serve(request, stream)
+  }
+
+  async #serve(request: IncomingRequest, stream: IncomingStream): Promise<void> {
+    try {
+      const metadata = await this.#owner.dispatcher.stream(request, stream)
+      await stream.settled()
+      this.#streams--
+      this.#ended(request, metadata)
+    } catch (error) {
+      this.#streams--
+      this.#failed(request, error)
+    } finally {
+      stream.finish()
+    }
+  }
+
+  #request(reader: FrameReader): IncomingRequest {
+    const slot = reader.varint()
+    if (slot >= this.#owner.options.maxCalls) {
+      throw protocolError(`a call uses the slot ${slot}, there are ${this.#owner.options.maxCalls}`)
+    }
+    if (this.#open[slot]) throw protocolError(`a call uses the slot ${slot}, where another is open`)
+    const timeoutMs = reader.varint()
+    const target = this.#targets.read(reader)
+    const metadata = reader.metadata()
+    const dueAt = timeoutMs === 0 ? Infinity : DeadlineWheel.now() + timeoutMs
+    return new IncomingRequest(this, slot, dueAt, target, metadata)
+  }
+
+  /** Counts the request in, or answers why it is not taken. */
+  #admit(request: IncomingRequest, kind: 'unary' | 'stream'): boolean {
+    const refusal = this.#refusal(request, kind)
+    if (refusal) {
+      this.#outbox.send(errorFrame(request.slot, refusal))
+      return false
+    }
+    this.#running++
+    this.#owner.wheel.add(request)
+    return true
+  }
+
+  #refusal({ service, endpoint }: IncomingRequest, kind: 'unary' | 'stream'): ServiceError | undefined {
+    if (this.#draining) return new ServiceError('unavailable', `${service} takes no new calls; it stops`)
+    const { maxCalls } = this.#owner.options
+    if (this.#running >= maxCalls) {
+      return new ServiceError('overloaded', `the connection has ${maxCalls} calls under way already`)
+    }
+    const known = this.#owner.dispatcher.kind(endpoint)
+    if (known === kind) return undefined
+    if (known === undefined) return new ServiceError('not-found', `${service} has no endpoint ${endpoint}`)
+    return new ServiceError('bad-request', `${endpoint} of ${service} is ${known === 'unary' ? 'no' : 'a'} stream; call it as one`)
+  }
+
+  /** A frame for a slot that is open, or was: what crossed its last frame is for nobody. */
+  #onOpen(type: number, reader: FrameReader): void {
+    const slot = reader.varint()
+    const open = this.#open[slot]
+    if (!open) {
+      if (slot >= this.#owner.options.maxCalls) throw protocolError(`a frame is for the slot ${slot}, which is none`)
+      return
+    }
+    const { request, stream } = open
+    if (type === FrameType.cancel) {
+      const reason = reader.reason()
+      request.abort(reason)
+      this.#fail(request, reason)
+      return
+    }
+    if (!stream) throw protocolError(`a frame of type ${type} is for a call`)
+    if (type === FrameType.data) {
+      stream.data(reader.rest())
+    } else if (type === FrameType.window) {
+      const bytes = reader.varint()
+      const messages = reader.varint()
+      reader.done()
+      stream.grant(bytes, messages)
+    } else {
+      reader.metadata()
+      reader.done()
+      stream.peerEnd()
+    }
+  }
+
+  #reply(request: IncomingRequest, { contentType, metadata, body }: ServerReply): void {
+    this.#running--
+    if (!request.answered) {
+      try {
+        const type = contentType === request.contentType ? '' : contentType
+        if (Buffer.byteLength(type) > maxNameBytes) throw new ServiceError('internal', 'the content type is too long')
+        this.#answer(request, replyFrame(request.slot, type, metadata, body))
+      } catch (error) {
+        this.#fail(request, replyError(request, error))
+      }
+    }
+    this.#owner.changed(this)
+  }
+
+  #ended(request: IncomingRequest, metadata: Metadata): void {
+    this.#running--
+    if (!request.answered) {
+      try {
+        this.#answer(request, endFrame(request.slot, metadata))
+      } catch (error) {
+        this.#fail(request, replyError(request, error))
+      }
+    }
+    this.#owner.changed(this)
+  }
+
+  #failed(request: IncomingRequest, error: unknown): void {
+    this.#running--
+    this.#fail(request, ServiceError.from(error, 'internal', request.service))
+    this.#owner.changed(this)
+  }
+
+  #fail(request: IncomingRequest, error: ServiceError): void {
+    if (request.answered) return
+    this.#open[request.slot]?.stream?.finish(error)
+    this.#answer(request, errorFrame(request.slot, error))
+  }
+
+  /** @throws `too-large` for a frame above what the client takes. */
+  #answer(request: IncomingRequest, frame: Buffer): void {
+    const { maxFrameBytes } = this.#greeting()
+    if (frame.length > maxFrameBytes) {
+      throw new ServiceError('too-large', `the reply has ${frame.length} bytes, the caller takes ${maxFrameBytes}`)
+    }
+    this.#outbox.send(frame)
+    request.answered = true
+    this.#open[request.slot] = undefined
+    this.#owner.wheel.remove(request)
+  }
+
+  #abortAll(error: ServiceError): void {
+    for (const open of this.#open.splice(0)) {
+      if (!open) continue
+      open.request.answered = true
+      this.#owner.wheel.remove(open.request)
+      open.request.abort(error)
+      open.stream?.finish(error)
+    }
+  }
+}
+
+/** What the caller is told of a reply that cannot be sent. */
+function replyError({ endpoint, service }: IncomingRequest, cause: unknown): ServiceError {
+  const error = ServiceError.from(cause)
+  if (error.code === 'too-large') return error
+  return new ServiceError('internal', `the reply of ${endpoint} cannot be sent: ${error.message}`, { id: service, cause })
+}

@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto'
+import { ServiceError, type ComponentType, type Middleware, type PluginConfig, type SharedType } from '@micrograft/contracts'
+import type { OpenOptions } from '@micrograft/plugin'
+import type { Choice } from '../components/choice.js'
+import type { Flags } from '../flags/parse.js'
+
+/** What a service is made of, in code. Flags, environment and config file count before it. */
+export interface ServiceOptions extends Choices {
+  /** What others find it by. */
+  readonly name: string
+  /** @default `latest` */
+  readonly version?: string | undefined
+  /** Tells this node from the others of the service. @default a random one */
+  readonly id?: string | undefined
+  /** What is registered with the node. @default none */
+  readonly metadata?: Readonly<Record<string, string>> | undefined
+  /** Address to listen on. @default a free port of 127.0.0.1, or what the transport takes */
+  readonly address?: string | undefined
+  /** Address to register, where others reach the node by another. @default the one listened on */
+  readonly advertise?: string | undefined
+  /** Plugins that were imported, and plugin files to load. @default none */
+  readonly plugins?: readonly (PluginConfig | string)[] | undefined
+  /** What a plugin file that fails to load means: the service does not start, or a warning. @default `stop` */
+  readonly pluginErrors?: 'stop' | 'warn' | undefined
+  /** Which plugin files are taken. @default any */
+  readonly pluginTrust?: OpenOptions['trust']
+  /** The outermost first; a name is that of a plugin. @default none */
+  readonly middleware?: readonly (Middleware | string)[] | undefined
+  /** Deadline of a call that names none, in milliseconds. @default 5000 */
+  readonly callTimeoutMs?: number | undefined
+  /** How often a call that does not say is tried again. @default 1 */
+  readonly callRetries?: number | undefined
+  /** In milliseconds. @default 60_000 */
+  readonly registerTtlMs?: number | undefined
+  /** In milliseconds. @default 30_000, and at most half of the time to live */
+  readonly registerIntervalMs?: number | undefined
+  /** How long calls may take to end when the service stops, in milliseconds. @default 10_000 */
+  readonly graceMs?: number | undefined
+  /** Longest wait for a component to be made, in milliseconds. @default 10_000 */
+  readonly makeTimeoutMs?: number | undefined
+}
+
+type Choices = { readonly [K in SharedType]?: Choice<K> | undefined }
+
+/** What each type is where nobody chose. */
+export const defaultChoices: Readonly<Record<SharedType, string>> = {
+  auth: 'noop',
+  broker: 'http',
+  client: 'rpc',
+  config: 'env',
+  logger: 'console',
+  registry: 'local',
+  selector: 'registry',
+  server: 'rpc',
+  store: 'memory',
+  tracer: 'noop',
+  transport: 'tcp',
+}
+
+export const sharedTypes: readonly SharedType[] = Object.keys(defaultChoices) as SharedType[]
+
+/** The name and settings of a service, complete. */
+export interface Settings {
+  readonly name: string
+  readonly version: string
+  readonly id: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly address: string
+  readonly advertise: string | undefined
+  readonly pluginErrors: 'stop' | 'warn'
+  readonly callTimeoutMs: number
+  readonly callRetries: number
+  readonly registerTtlMs: number
+  readonly registerIntervalMs: number
+  readonly graceMs: number
+  readonly makeTimeoutMs: number
+}
+
+const known: ReadonlySet<string> = new Set([
+  ...sharedTypes,
+  ...['name', 'version', 'id', 'metadata', 'address', 'advertise', 'plugins', 'pluginErrors', 'pluginTrust', 'middleware'],
+  ...['callTimeoutMs', 'callRetries', 'registerTtlMs', 'registerIntervalMs', 'graceMs', 'makeTimeoutMs'],
+])
+
+/** @throws `invalid-option` for an unknown option or a name that cannot name a service. */
+export function checkOptions(options: ServiceOptions): void {
+  for (const name of Object.keys(options)) {
+    if (!known.has(name)) throw new ServiceError('invalid-option', `the options of a service have no ${JSON.stringify(name)}; there are ${[...known].join(', ')}`)
+  }
+}
+
+export function settle(options: ServiceOptions, flags: Flags, id: string = randomUUID()): Settings {
+  const name = flags.server_name ?? options.name
+  if (typeof name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) {
+    throw new ServiceError('invalid-option', `${JSON.stringify(name)} cannot name a service; use letters, digits, ".", "_" and "-"`)
+  }
+  const pluginErrors = flags.plugin_errors ?? options.pluginErrors ?? 'stop'
+  if (pluginErrors !== 'stop' && pluginErrors !== 'warn') {
+    throw new ServiceError('invalid-option', `plugin_errors is ${JSON.stringify(pluginErrors)}; it is stop or warn`)
+  }
+  const registerTtlMs = flags.register_ttl ?? options.registerTtlMs ?? 60_000
+  return {
+    name,
+    version: flags.server_version ?? options.version ?? 'latest',
+    id: flags.server_id ?? options.id ?? id,
+    metadata: flags.server_metadata ?? options.metadata ?? {},
+    address: flags.server_address ?? options.address ?? '',
+    advertise: flags.server_advertise ?? options.advertise,
+    pluginErrors,
+    callTimeoutMs: flags.client_request_timeout ?? options.callTimeoutMs ?? 5000,
+    callRetries: flags.client_retries ?? options.callRetries ?? 1,
+    registerTtlMs,
+    registerIntervalMs: Math.min(flags.register_interval ?? options.registerIntervalMs ?? 30_000, registerTtlMs / 2),
+    graceMs: flags.server_grace ?? options.graceMs ?? 10_000,
+    makeTimeoutMs: options.makeTimeoutMs ?? 10_000,
+  }
+}
+
+/** Flags that are options of a component: `--broker_address` is `addresses` of the broker. */
+export function flagOptions(type: ComponentType, flags: Flags): Record<string, unknown> {
+  const found: Record<string, unknown> = {}
+  const address = flags[`${type}_address` as 'broker_address']
+  if (address !== undefined && type !== 'server') found['addresses'] = address
+  if (type === 'store') Object.assign(found, flags.store_database && { database: flags.store_database }, flags.store_table && { table: flags.store_table })
+  if (type === 'auth') Object.assign(found, flags.auth_public_key && { publicKey: flags.auth_public_key }, flags.auth_private_key && { privateKey: flags.auth_private_key })
+  if (type === 'logger' && flags.log_level) found['level'] = flags.log_level
+  if (type === 'client') Object.assign(found, flags.client_pool_size && { maxConnections: flags.client_pool_size }, flags.client_pool_ttl && { idleMs: flags.client_pool_ttl })
+  return found
+}

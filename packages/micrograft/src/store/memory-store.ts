@@ -1,0 +1,105 @@
+import { resolveOptions, ServiceError, type CallOptions, type ListOptions, type SetOptions, type Store, type StoreCapabilities } from '@micrograft/contracts'
+import { requireKey, requireTtl, selectKeys } from './store-key.js'
+
+export interface MemoryStoreOptions {
+  /** Largest value, in bytes. @default 1_048_576 (1 MiB) */
+  readonly maxValueBytes?: number | undefined
+  /** Most entries; a further one is refused with `overloaded`. @default 1_000_000 */
+  readonly maxEntries?: number | undefined
+  /** Not used: here so that every store takes the flag's options. */
+  readonly addresses?: readonly string[] | undefined
+}
+
+interface Entry {
+  readonly value: Uint8Array
+  readonly expiresAt: number
+}
+
+/** Keeps entries in this process, for as long as it lives. */
+export function memoryStore(options?: MemoryStoreOptions): Store {
+  const { maxValueBytes, maxEntries } = resolveOptions(
+    'the options of the memory store',
+    { maxValueBytes: 1_048_576, maxEntries: 1_000_000, addresses: undefined },
+    options,
+  )
+  return new MemoryStore(maxValueBytes, maxEntries)
+}
+
+class MemoryStore implements Store {
+  readonly name = 'memory'
+  readonly capabilities: StoreCapabilities = { durable: false, shared: false }
+  readonly #maxValueBytes: number
+  readonly #maxEntries: number
+  readonly #entries = new Map<string, Entry>()
+  #sweepAt = 1024
+  #closed = false
+
+  constructor(maxValueBytes: number, maxEntries: number) {
+    this.#maxValueBytes = maxValueBytes
+    this.#maxEntries = maxEntries
+  }
+
+  async get(key: string, { signal }: CallOptions = {}): Promise<Uint8Array | undefined> {
+    this.#ready(signal)
+    requireKey(key)
+    return this.#live(key)?.value.slice()
+  }
+
+  async set(key: string, value: Uint8Array, { signal, ttlMs }: SetOptions = {}): Promise<void> {
+    this.#ready(signal)
+    requireKey(key)
+    requireTtl(ttlMs)
+    if (value.byteLength > this.#maxValueBytes) {
+      throw new ServiceError('too-large', `the value of ${key} has ${value.byteLength} bytes and the store takes ${this.#maxValueBytes}; split it`)
+    }
+    this.#makeRoom(key)
+    this.#entries.set(key, { value: value.slice(), expiresAt: ttlMs === undefined ? Infinity : Date.now() + ttlMs })
+  }
+
+  async delete(key: string, { signal }: CallOptions = {}): Promise<boolean> {
+    this.#ready(signal)
+    requireKey(key)
+    const there = this.#live(key) !== undefined
+    this.#entries.delete(key)
+    return there
+  }
+
+  async list(options: ListOptions = {}): Promise<readonly string[]> {
+    this.#ready(options.signal)
+    this.#sweep()
+    return selectKeys(this.#entries.keys(), options)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    this.#entries.clear()
+  }
+
+  #ready(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted()
+    if (this.#closed) throw new ServiceError('closed', 'the memory store was closed')
+  }
+
+  #live(key: string): Entry | undefined {
+    const entry = this.#entries.get(key)
+    return entry && entry.expiresAt > Date.now() ? entry : undefined
+  }
+
+  /** Entries that nobody asks for again go when the store has doubled since the last look. */
+  #makeRoom(key: string): void {
+    if (this.#entries.size >= this.#sweepAt) {
+      this.#sweep()
+      this.#sweepAt = Math.max(1024, this.#entries.size * 2)
+    }
+    if (this.#entries.size < this.#maxEntries || this.#entries.has(key)) return
+    this.#sweep()
+    if (this.#entries.size >= this.#maxEntries) {
+      throw new ServiceError('overloaded', `the memory store has its ${this.#maxEntries} entries; delete some, or raise maxEntries`)
+    }
+  }
+
+  #sweep(): void {
+    const now = Date.now()
+    for (const [key, { expiresAt }] of this.#entries) if (expiresAt <= now) this.#entries.delete(key)
+  }
+}

@@ -1,0 +1,34 @@
+import type { SourceMapText } from '../format/source-map.js'
+
+/** Code on its way into a plugin file, with its map, where one is wanted. */
+export interface Chunk {
+  readonly code: string
+  readonly map: SourceMapText | undefined
+}
+
+/** The map as it is read from `text`, with the fields of the format and no others. */
+export function readMap(text: string): SourceMapText {
+  const { sources, sourcesContent, names, mappings } = JSON.parse(text) as SourceMapText
+  return {
+    version: 3,
+    sourceRoot: '',
+    sources,
+    ...(sourcesContent ? { sourcesContent } : {}),
+    names,
+    mappings,
+  }
+}
+
+/** Code and map with the first lines of the code taken away, which nothing is mapped to. */
+export function withoutLines({ code, map }: Chunk, count: number): Chunk {
+  const lines = (text: string, end: string) => text.split(end).slice(count).join(end)
+  return { code: lines(code, '\n'), map: map && { ...map, mappings: lines(map.mappings, ';') } }
+}
+
+/** Code and map with `lines` put before them. */
+export function withLines({ code, map }: Chunk, lines: readonly string[]): Chunk {
+  return {
+    code: [...lines, code].join('\n'),
+    map: map && { ...map, mappings: ';'.repeat(lines.length) + map.mappings },
+  }
+}

@@ -1,0 +1,7 @@
+export { comply, type Case, type ComplyOptions, type TestFunction } from './case.js'
+export { clientServerCases, type ClientServerSubject, type ServedNode } from './client-server-cases.js'
+export { componentContext, silent } from './context.js'
+export { registryCases, registrySubject, type RegistrySubject } from './registry-cases.js'
+export { transportCases, type TransportSubject } from './transport-cases.js'
+export { pause, stillPending, until } from './wait.js'
+export { selectorCases, type PlacedNode, type SelectorSubject } from './selector-cases.js'
