@@ -64,7 +64,7 @@ async function measure(
   const own = join(folder, 'leaks')
   await mkdir(own, { recursive: true })
   const template = join(own, `template-${sample.name}`)
-  await writeFile(template, loading === 'plugin' ? sample.plugin(0) : sample.module(0))
+  await writeFile(template, loading === 'plugin' ? sample.plugin : sample.module)
   const steps = Array.from({ length: 10 }, (_, i) => Math.round((cycles * (i + 1)) / 10))
   const input: LeakInput = { loading, template, folder: own, cycles, looks: [100, ...steps] }
   const looks = runChild<Look[]>(child, input, { node: binary, flags: ['--expose-gc'] })

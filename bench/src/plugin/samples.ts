@@ -11,7 +11,7 @@ export type SampleName = 'small' | 'postgres' | 'ajv' | 'large'
 export const sampleSources: Readonly<
   Record<SampleName, { readonly about: string; readonly minify: boolean }>
 > = {
-  small: { about: 'semver’s compare, minified', minify: true },
+  small: { about: 'ajv’s templates of code; minified', minify: true },
   postgres: { about: 'pg', minify: false },
   ajv: { about: 'ajv, which compiles no schema while it loads; minified', minify: true },
   large: { about: 'zod, protobufjs/minimal and semver', minify: false },
@@ -22,10 +22,10 @@ export interface Sample {
   readonly name: SampleName
   readonly about: string
   readonly bytes: number
-  /** The plugin file with another stamp each time. */
-  readonly plugin: (n: number) => Buffer
-  /** The same source as an ES module. */
-  readonly module: (n: number) => Buffer
+  /** The plugin file, to be stamped. */
+  readonly plugin: Buffer
+  /** The same source as an ES module, to be stamped. */
+  readonly module: Buffer
 }
 
 export function fixture(name: string): string {
@@ -55,8 +55,8 @@ export async function makeSample(name: SampleName, folder: string): Promise<Samp
     name,
     about,
     bytes,
-    plugin: pluginStamper(await readFile(path)),
-    module: stamper(Buffer.from(outputFiles[0]?.contents ?? [])),
+    plugin: await readFile(path),
+    module: Buffer.from(outputFiles[0]?.contents ?? []),
   }
 }
 
@@ -68,14 +68,16 @@ export interface SampleFiles {
 
 export async function writeSample(sample: Sample, count: number, folder: string): Promise<SampleFiles> {
   const own = join(folder, sample.name)
+  const plugin = pluginStamper(sample.plugin)
+  const module = stamper(sample.module)
   await mkdir(own, { recursive: true })
   const plugins: string[] = []
   const modules: string[] = []
   for (let n = 1; n <= count; n++) {
     plugins.push(join(own, `${n}.plugin.cjs`))
     modules.push(join(own, `${n}.mjs`))
-    await writeFile(join(own, `${n}.plugin.cjs`), sample.plugin(n))
-    await writeFile(join(own, `${n}.mjs`), sample.module(n))
+    await writeFile(join(own, `${n}.plugin.cjs`), plugin(n))
+    await writeFile(join(own, `${n}.mjs`), module(n))
   }
   return { plugins, modules }
 }

@@ -38,7 +38,10 @@ test('one that is removed is not told, whatever its place in the list', async ()
   for (const each of [0, 2, 4]) wheel.remove(entries[each] as Entry)
   wheel.remove(entries[0] as Entry)
   await until('the others are told', () => entries[1]?.toldAt && entries[3]?.toldAt)
-  assert.deepEqual(entries.map(({ toldAt }) => toldAt > 0), [false, true, false, true, false])
+  assert.deepEqual(
+    entries.map(({ toldAt }) => toldAt > 0),
+    [false, true, false, true, false],
+  )
 })
 
 test('one that is due after more than a revolution is not told before', async () => {

@@ -20,7 +20,11 @@ complyEveryWay('dns selector', selectorCases, {
     return {
       selector,
       async place(service, placed) {
-        set(used, service, placed.map(({ address }) => address))
+        set(
+          used,
+          service,
+          placed.map(({ address }) => address),
+        )
       },
       async [Symbol.asyncDispose]() {
         await selector[Symbol.asyncDispose]()
@@ -40,7 +44,11 @@ complyEveryWay('dns selector', selectorCases, {
 /** Makes these the SRV records of a service, each with a host of its own. */
 function set({ records }: DnsServer, service: string, addresses: readonly string[], priority = 10): void {
   const owner = `_${service}._tcp.local.`
-  records.splice(0, records.length, ...records.filter(({ name }) => name !== owner && !name.endsWith(`.${owner}`)))
+  records.splice(
+    0,
+    records.length,
+    ...records.filter(({ name }) => name !== owner && !name.endsWith(`.${owner}`)),
+  )
   for (const address of addresses) {
     const [ip = '', port] = address.split(':')
     const target = `h${ip.replaceAll('.', '-')}.${owner}`
@@ -75,14 +83,41 @@ test('a host and port are the addresses of the host', async (t) => {
 
 test('SRV records are looked up below the domain, and those of the best priority count', async (t) => {
   server.records.push(
-    { type: 'SRV', name: '_greeter._tcp.corp.test.', ttl: 1, priority: 1, weight: 0, port: 1, target: 'box.test.' },
-    { type: 'SRV', name: '_greeter._tcp.corp.test.', ttl: 1, priority: 2, weight: 0, port: 2, target: 'box.test.' },
+    {
+      type: 'SRV',
+      name: '_greeter._tcp.corp.test.',
+      ttl: 1,
+      priority: 1,
+      weight: 0,
+      port: 1,
+      target: 'box.test.',
+    },
+    {
+      type: 'SRV',
+      name: '_greeter._tcp.corp.test.',
+      ttl: 1,
+      priority: 2,
+      weight: 0,
+      port: 2,
+      target: 'box.test.',
+    },
   )
-  assert.equal(addresses(await open(t, { domain: 'corp.test' }).select('greeter')), '127.0.0.7:1 127.0.0.8:1 [::1]:1')
+  assert.equal(
+    addresses(await open(t, { domain: 'corp.test' }).select('greeter')),
+    '127.0.0.7:1 127.0.0.8:1 [::1]:1',
+  )
 })
 
 test('a target without an address is no node', async (t) => {
-  server.records.push({ type: 'SRV', name: '_lost._tcp.local.', ttl: 1, priority: 1, weight: 0, port: 1, target: 'nobody.test.' })
+  server.records.push({
+    type: 'SRV',
+    name: '_lost._tcp.local.',
+    ttl: 1,
+    priority: 1,
+    weight: 0,
+    port: 1,
+    target: 'nobody.test.',
+  })
   const selection = await open(t, {}).select('lost')
   assert.throws(() => selection.next(), { code: 'not-found' })
 })
@@ -93,7 +128,10 @@ test('a name server that fails or is silent is unavailable, and later leaves the
   const selection = await selector.select('greeter')
   for (const mode of ['fail', 'silent'] as const) {
     server.mode = mode
-    await assert.rejects(selector.select('greeter'), { code: 'unavailable', message: /_greeter\._tcp\.local/ })
+    await assert.rejects(selector.select('greeter'), {
+      code: 'unavailable',
+      message: /_greeter\._tcp\.local/,
+    })
     const { asked } = server
     await until('it is asked again', () => server.asked > asked + 1)
     assert.equal(addresses(selection), '127.0.0.1:1')

@@ -1,8 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inflateSync } from 'node:zlib'
-import { decodeDnsMessage, dnsTypes, encodeDnsMessage, type DnsMessage, type DnsRecord } from '../dist/registry/dns-message.js'
-import { entriesOf, instanceRecords, listedServices, listingRecords, mdnsNode, serviceRecords } from '../dist/registry/mdns-records.js'
+import {
+  decodeDnsMessage,
+  dnsTypes,
+  encodeDnsMessage,
+  type DnsMessage,
+  type DnsRecord,
+} from '../dist/registry/dns-message.js'
+import {
+  entriesOf,
+  instanceRecords,
+  listedServices,
+  listingRecords,
+  mdnsNode,
+  serviceRecords,
+} from '../dist/registry/mdns-records.js'
 import { nodeRecords } from '../dist/registry/node-record.js'
 import { goMicro, goMicroText } from './support/go-micro-mdns.js'
 
@@ -12,7 +25,14 @@ function greeter(id: string, address: string, changes = {}) {
     type: name,
     values: [{ name: field, type: 'string', values: [] }],
   })
-  const endpoints = [{ name: 'Say.Hello', request: shape('Request', 'name'), response: shape('Response', 'msg'), metadata: {} }]
+  const endpoints = [
+    {
+      name: 'Say.Hello',
+      request: shape('Request', 'name'),
+      response: shape('Response', 'msg'),
+      metadata: {},
+    },
+  ]
   const metadata = { transport: 'http', server: 'mucp', registry: 'mdns', protocol: 'mucp', broker: 'http' }
   const [record] = nodeRecords({
     name: 'greeter',
@@ -35,13 +55,20 @@ const question = { name: 'greeter.micro.', type: dnsTypes.PTR, class: 1 }
 /** Deflate has many outputs for one input: texts are compared as they are unpacked, and the rest to the byte. */
 function assertSame(made: Buffer, wanted: string): void {
   const texts = (message: DnsMessage): readonly string[] =>
-    message.answers.flatMap((each) => (each.type === 'TXT' && each.texts.length > 0 ? [each.texts.join('')] : []))
+    message.answers.flatMap((each) =>
+      each.type === 'TXT' && each.texts.length > 0 ? [each.texts.join('')] : [],
+    )
   const go = Buffer.from(wanted, 'hex')
   const [ours, theirs] = [texts(decodeDnsMessage(made)), texts(decodeDnsMessage(go))]
   assert.deepEqual(ours.map(unpack), theirs.map(unpack))
   const skeleton = (bytes: Buffer): string => {
     const { id, flags, questions, answers } = decodeDnsMessage(bytes)
-    return JSON.stringify({ id, flags, questions, answers: answers.map((each) => (each.type === 'TXT' ? each.name : each)) })
+    return JSON.stringify({
+      id,
+      flags,
+      questions,
+      answers: answers.map((each) => (each.type === 'TXT' ? each.name : each)),
+    })
   }
   assert.equal(skeleton(made), skeleton(go))
   const before = (bytes: Buffer): string => bytes.toString('hex').split('ff3738')[0] ?? ''
@@ -67,11 +94,17 @@ test('the answer for a node is what go-micro answers', () => {
 
 test('the answer for a node with an IPv6 address is what go-micro answers', () => {
   const answers = serviceRecords(node('greeter-6', '[::1]:4001'), 'micro', 120)
-  assertSame(encodeDnsMessage({ id: 0, flags: 0x8400, questions: [question], answers }, true), goMicro.answer6)
+  assertSame(
+    encodeDnsMessage({ id: 0, flags: 0x8400, questions: [question], answers }, true),
+    goMicro.answer6,
+  )
 })
 
 test('announcement and goodbye are those of go-micro', () => {
-  for (const [ttl, wanted] of [[120, goMicro.announcement], [0, goMicro.goodbye]] as const) {
+  for (const [ttl, wanted] of [
+    [120, goMicro.announcement],
+    [0, goMicro.goodbye],
+  ] as const) {
     const answers = instanceRecords(node('greeter-1', '127.0.0.1:4001'), 'micro', ttl)
     assertSame(encodeDnsMessage({ id: 0, flags: 0x8000, questions: [], answers }, false), wanted)
   }
@@ -110,27 +143,56 @@ test("go-micro's messages are read as the nodes that they tell of", () => {
 test('metadata of the service goes along as a field of its own', () => {
   const record = greeter('greeter-1', '127.0.0.1:4001', { metadata: { team: 'blue' } })
   const answers = instanceRecords(mdnsNode(record, 'host'), 'micro', 120)
-  const [entry] = entriesOf(decodeDnsMessage(encodeDnsMessage({ id: 0, flags: 0x8000, questions: [], answers }, true)), 'micro')
+  const [entry] = entriesOf(
+    decodeDnsMessage(encodeDnsMessage({ id: 0, flags: 0x8000, questions: [], answers }, true)),
+    'micro',
+  )
   assert.deepEqual(entry?.record, record)
 })
 
 test('an address that is no IP address and port is refused with unsupported', () => {
-  for (const address of ['unix:/run/x.sock', 'localhost:80', '127.0.0.1', '127.0.0.1:0', '127.0.0.1:65536', '[::1%lo]:80']) {
+  for (const address of [
+    'unix:/run/x.sock',
+    'localhost:80',
+    '127.0.0.1',
+    '127.0.0.1:0',
+    '127.0.0.1:65536',
+    '[::1%lo]:80',
+  ]) {
     assert.throws(() => node('a', address), { code: 'unsupported' }, address)
   }
 })
 
 test('text that is not go-micro’s, or unpacks to too much, tells of no node', () => {
-  const [server, address, text] = instanceRecords(node('greeter-1', '127.0.0.1:4001'), 'micro', 120) as [DnsRecord, DnsRecord, DnsRecord]
+  const [server, address, text] = instanceRecords(node('greeter-1', '127.0.0.1:4001'), 'micro', 120) as [
+    DnsRecord,
+    DnsRecord,
+    DnsRecord,
+  ]
   const bomb = Buffer.from('789c', 'hex').toString('hex')
-  for (const texts of [['zz'], ['789'], ['78 9c'], [bomb], ['789c030000000001'], [Buffer.from('{}').toString('hex')]]) {
+  for (const texts of [
+    ['zz'],
+    ['789'],
+    ['78 9c'],
+    [bomb],
+    ['789c030000000001'],
+    [Buffer.from('{}').toString('hex')],
+  ]) {
     const answers = [server, address, { ...text, texts } as DnsRecord]
     assert.deepEqual(entriesOf({ id: 0, flags: 0, questions: [], answers }, 'micro'), [])
   }
 })
 
 test('names go to the wire and back, whatever is in them', () => {
-  for (const name of ['a.', 'go.micro.srv.greeter.micro.', 'with space.micro.', 'dot\\.in.label.', 'back\\\\slash.', 'größe.', '.']) {
+  for (const name of [
+    'a.',
+    'go.micro.srv.greeter.micro.',
+    'with space.micro.',
+    'dot\\.in.label.',
+    'back\\\\slash.',
+    'größe.',
+    '.',
+  ]) {
     const message: DnsMessage = { id: 1, flags: 0, questions: [{ name, type: 1, class: 1 }], answers: [] }
     assert.deepEqual(decodeDnsMessage(encodeDnsMessage(message, true)), message)
   }
@@ -141,7 +203,16 @@ test('names go to the wire and back, whatever is in them', () => {
 })
 
 test('addresses go to the wire and back', () => {
-  for (const address of ['0.0.0.0', '255.1.2.3', '::', '::1', 'fe80::1:2', '2001:db8::', '1:2:3:4:5:6:7:8', 'ff02::fb']) {
+  for (const address of [
+    '0.0.0.0',
+    '255.1.2.3',
+    '::',
+    '::1',
+    'fe80::1:2',
+    '2001:db8::',
+    '1:2:3:4:5:6:7:8',
+    'ff02::fb',
+  ]) {
     const type = address.includes(':') ? 'AAAA' : 'A'
     const answers: DnsRecord[] = [{ type, name: 'x.', ttl: 1, address }]
     const message = { id: 0, flags: 0, questions: [], answers }
@@ -151,8 +222,23 @@ test('addresses go to the wire and back', () => {
 
 test('names that point at themselves, forwards, or in a circle are refused with protocol', () => {
   const head = '000084000001000000000000'
-  for (const name of ['c00c', 'c00e', 'c0ff', '01610161c00c', '0161c00c', 'c00dc00c', '40', '0a6162', 'c0', '']) {
-    assert.throws(() => decodeDnsMessage(Buffer.from(`${head}${name}00010001`, 'hex')), { code: 'protocol' }, name)
+  for (const name of [
+    'c00c',
+    'c00e',
+    'c0ff',
+    '01610161c00c',
+    '0161c00c',
+    'c00dc00c',
+    '40',
+    '0a6162',
+    'c0',
+    '',
+  ]) {
+    assert.throws(
+      () => decodeDnsMessage(Buffer.from(`${head}${name}00010001`, 'hex')),
+      { code: 'protocol' },
+      name,
+    )
   }
   const long = `3f${'61'.repeat(63)}`.repeat(4)
   assert.throws(() => decodeDnsMessage(Buffer.from(`${head}${long}0000010001`, 'hex')), { code: 'protocol' })
@@ -183,7 +269,11 @@ test('two hundred thousand damaged messages end in protocol or in nothing, at on
       entriesOf(message, 'micro')
       listedServices(message, 'micro')
     } catch (error) {
-      assert.equal((error as { code?: string }).code, 'protocol', `${bytes.toString('hex')}: ${(error as Error).stack}`)
+      assert.equal(
+        (error as { code?: string }).code,
+        'protocol',
+        `${bytes.toString('hex')}: ${(error as Error).stack}`,
+      )
       refused++
     }
     longest = Math.max(longest, performance.now() - started)

@@ -73,13 +73,18 @@ test('two processes find each other over multicast', { skip }, async (t) => {
     const [found] = await registry.get('greeter')
     console.log(found.nodes.map(({ id }) => id).join())
     setInterval(() => {}, 1000)`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   t.after(() => child.kill('SIGKILL'))
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
   assert.equal(line, 'here,there')
   assert.equal((await next(watcher)).service.nodes[0]?.id, 'there')
   const [found] = await registry.get('greeter')
-  assert.deepEqual(found?.nodes.map(({ id }) => id), ['here', 'there'])
+  assert.deepEqual(
+    found?.nodes.map(({ id }) => id),
+    ['here', 'there'],
+  )
   child.kill('SIGKILL')
   const { type, service } = await next(watcher)
   assert.deepEqual([type, service.nodes[0]?.id], ['delete', 'there'])
@@ -101,7 +106,9 @@ async function peer(t: TestContext, { port: at = 0 }: MdnsRegistryOptions) {
       // Noise that this peer itself makes.
     }
   })
-  own.on('message', (bytes, from) => answers.push({ bytes, message: decodeDnsMessage(bytes), port: from.port }))
+  own.on('message', (bytes, from) =>
+    answers.push({ bytes, message: decodeDnsMessage(bytes), port: from.port }),
+  )
   everybody.bind(at)
   own.bind(0, '127.0.0.1')
   await Promise.all([once(everybody, 'listening'), once(own, 'listening')])
@@ -110,35 +117,43 @@ async function peer(t: TestContext, { port: at = 0 }: MdnsRegistryOptions) {
   return { heard, answers, send: (hex: string) => own.send(Buffer.from(hex, 'hex'), at, group) }
 }
 
-test('a question of go-micro is answered to where it came from, with the question in it', { skip }, async (t) => {
-  const options = network()
-  const registry = open(t, options)
-  await registry.register(greeter('greeter-1'))
-  const { answers, send } = await peer(t, options)
-  send(goMicro.query)
-  await until('it is answered', () => answers.length > 0)
-  const [answer] = answers
-  assert.ok(answer)
-  assert.equal(answer.port, options.port)
-  assert.deepEqual([answer.message.id, answer.message.flags], [0, 0x8400])
-  assert.deepEqual(answer.message.questions, [{ name: 'greeter.micro.', type: 12, class: 1 }])
-  assert.deepEqual(answer.message.answers.map(({ type }) => type), ['PTR', 'SRV', 'A', 'TXT'])
-  assert.ok(answer.message.answers.every(({ ttl }) => ttl === 120))
-  // With the bit that asks for unicast, the id is the one of the question; other types are not answered.
-  send(goMicro.query.replace(/0001$/, '8001'))
-  await until('it is answered', () => answers.length > 1)
-  assert.equal(answers[1]?.message.id, 0x1234)
-  send(goMicro.query.replace(/000c0001$/, '00100001'))
-  send(goMicro.query.replace(/000c0001$/, '00ff0001'))
-  await until('any is answered', () => answers.length > 2)
-  assert.equal(answers.length, 3)
-})
+test(
+  'a question of go-micro is answered to where it came from, with the question in it',
+  { skip },
+  async (t) => {
+    const options = network()
+    const registry = open(t, options)
+    await registry.register(greeter('greeter-1'))
+    const { answers, send } = await peer(t, options)
+    send(goMicro.query)
+    await until('it is answered', () => answers.length > 0)
+    const [answer] = answers
+    assert.ok(answer)
+    assert.equal(answer.port, options.port)
+    assert.deepEqual([answer.message.id, answer.message.flags], [0, 0x8400])
+    assert.deepEqual(answer.message.questions, [{ name: 'greeter.micro.', type: 12, class: 1 }])
+    assert.deepEqual(
+      answer.message.answers.map(({ type }) => type),
+      ['PTR', 'SRV', 'A', 'TXT'],
+    )
+    assert.ok(answer.message.answers.every(({ ttl }) => ttl === 120))
+    // With the bit that asks for unicast, the id is the one of the question; other types are not answered.
+    send(goMicro.query.replace(/0001$/, '8001'))
+    await until('it is answered', () => answers.length > 1)
+    assert.equal(answers[1]?.message.id, 0x1234)
+    send(goMicro.query.replace(/000c0001$/, '00100001'))
+    send(goMicro.query.replace(/000c0001$/, '00ff0001'))
+    await until('any is answered', () => answers.length > 2)
+    assert.equal(answers.length, 3)
+  },
+)
 
 test('a node is announced when it comes and said goodbye to when it goes', { skip }, async (t) => {
   const options = network()
   const registry = open(t, options)
   const { heard } = await peer(t, options)
-  const ttls = (): readonly number[] => heard.flatMap((message) => entriesOf(message, 'micro').map(({ ttl }) => ttl))
+  const ttls = (): readonly number[] =>
+    heard.flatMap((message) => entriesOf(message, 'micro').map(({ ttl }) => ttl))
   await registry.register(greeter('a'))
   await until('it is announced twice', () => ttls().length === 2)
   await registry.deregister(greeter('a'))
@@ -154,14 +169,20 @@ test('a node of go-micro is found, listed, watched and gone', { skip }, async (t
   const { heard, send } = await peer(t, options)
   send(goMicro.announcement)
   const created = await next(watcher)
-  assert.equal(`${created.type} ${created.service.name} ${created.service.nodes[0]?.address}`, 'create greeter 127.0.0.1:4001')
+  assert.equal(
+    `${created.type} ${created.service.name} ${created.service.nodes[0]?.address}`,
+    'create greeter 127.0.0.1:4001',
+  )
   send(goMicro.goodbye)
   assert.equal((await next(watcher)).type, 'delete')
   const found = registry.get('greeter')
   await until('it asks', () => heard.some(({ questions }) => questions[0]?.name === 'greeter.micro.'))
   send(goMicro.answer)
   send(goMicro.answer6)
-  assert.deepEqual((await found)[0]?.nodes.map(({ id }) => id), ['greeter-1', 'greeter-6'])
+  assert.deepEqual(
+    (await found)[0]?.nodes.map(({ id }) => id),
+    ['greeter-1', 'greeter-6'],
+  )
 })
 
 test('noise on the group changes nothing', { skip }, async (t) => {
@@ -170,7 +191,15 @@ test('noise on the group changes nothing', { skip }, async (t) => {
   await registry.register(greeter('a'))
   const watcher = await registry.watch()
   const { send } = await peer(t, options)
-  for (const hex of ['', '00', 'ff'.repeat(600), goMicro.answer.slice(0, 300), goMicro.query.slice(0, -2), 'c00c'.repeat(300)]) send(hex)
+  for (const hex of [
+    '',
+    '00',
+    'ff'.repeat(600),
+    goMicro.answer.slice(0, 300),
+    goMicro.query.slice(0, -2),
+    'c00c'.repeat(300),
+  ])
+    send(hex)
   send(goMicro.announcement.replace(/^00008000/, '00008003'))
   await registry.register(greeter('b'))
   assert.equal((await next(watcher)).service.nodes[0]?.id, 'b')
@@ -190,8 +219,14 @@ test('domains do not see each other', { skip }, async (t) => {
   await first.register(greeter('a'))
   assert.deepEqual(await second.list(), [])
   await second.register(greeter('b'))
-  assert.deepEqual((await second.get('greeter'))[0]?.nodes.map(({ id }) => id), ['b'])
-  assert.deepEqual((await first.get('greeter'))[0]?.nodes.map(({ id }) => id), ['a'])
+  assert.deepEqual(
+    (await second.get('greeter'))[0]?.nodes.map(({ id }) => id),
+    ['b'],
+  )
+  assert.deepEqual(
+    (await first.get('greeter'))[0]?.nodes.map(({ id }) => id),
+    ['a'],
+  )
 })
 
 test('a name that DNS cannot write has no node, and no node of it is taken', { skip }, async (t) => {
@@ -218,7 +253,12 @@ test('an interface that is not there is unavailable, with what to look for', asy
 })
 
 test('the address that a flag gives is group and port', async () => {
-  for (const addresses of [['239.0.0.1'], ['localhost:5353'], ['239.0.0.1:5353', '239.0.0.2:5353'], ['239.0.0.1:0']]) {
+  for (const addresses of [
+    ['239.0.0.1'],
+    ['localhost:5353'],
+    ['239.0.0.1:5353', '239.0.0.2:5353'],
+    ['239.0.0.1:0'],
+  ]) {
     assert.throws(() => mdnsRegistry({ addresses }, componentContext()), { code: 'invalid-option' })
   }
   for (const addresses of [['239.0.0.1:5353'], ['[ff02::fb]:5353'], undefined]) {

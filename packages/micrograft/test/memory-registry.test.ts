@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { componentContext, registryCases, registrySubject } from '@micrograft/testing'
-import { memoryRegistry, memoryRegistryHub, type MemoryRegistryHub } from '../dist/registry/memory-registry.js'
+import {
+  memoryRegistry,
+  memoryRegistryHub,
+  type MemoryRegistryHub,
+} from '../dist/registry/memory-registry.js'
 import { complyEveryWay } from './support/comply-every-way.js'
 
 let hub: MemoryRegistryHub
@@ -23,7 +27,10 @@ const greeter = {
 }
 
 test('memory registries without options share the nodes of the process, and leave none behind', async () => {
-  const [first, second] = [memoryRegistry(undefined, componentContext()), memoryRegistry({}, componentContext())]
+  const [first, second] = [
+    memoryRegistry(undefined, componentContext()),
+    memoryRegistry({}, componentContext()),
+  ]
   await first.register(greeter, { ttlMs: 60_000 })
   assert.equal((await second.get('greeter')).length, 1)
   await first[Symbol.asyncDispose]()
@@ -40,5 +47,14 @@ test('a time to live longer than any timer is kept', async () => {
   await registry.register(greeter, { ttlMs: 2 ** 40 })
   await new Promise((resolve) => setTimeout(resolve, 30))
   assert.equal((await registry.get('greeter')).length, 1)
+  await registry[Symbol.asyncDispose]()
+})
+
+test('a node whose time has passed is not given, even where this process was too busy for timers', async () => {
+  const registry = memoryRegistry({ hub: memoryRegistryHub() }, componentContext())
+  await registry.register(greeter, { ttlMs: 20 })
+  const end = performance.now() + 40
+  while (performance.now() < end);
+  assert.deepEqual(await registry.get('greeter'), [])
   await registry[Symbol.asyncDispose]()
 })

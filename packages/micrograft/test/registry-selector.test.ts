@@ -1,7 +1,20 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { ServiceError, type ErrorCode, type Node, type Registry, type RegistryWatcher, type Selection } from '@micrograft/contracts'
-import { componentContext, selectorCases, until, type PlacedNode, type SelectorSubject } from '@micrograft/testing'
+import {
+  ServiceError,
+  type ErrorCode,
+  type Node,
+  type Registry,
+  type RegistryWatcher,
+  type Selection,
+} from '@micrograft/contracts'
+import {
+  componentContext,
+  selectorCases,
+  until,
+  type PlacedNode,
+  type SelectorSubject,
+} from '@micrograft/testing'
 import { memoryRegistry, memoryRegistryHub } from '../dist/registry/memory-registry.js'
 import { registrySelector, type RegistrySelectorOptions } from '../dist/selector/registry-selector.js'
 import { complyEveryWay } from './support/comply-every-way.js'
@@ -14,7 +27,10 @@ function openRegistry(): Registry {
 async function place(registry: Registry, service: string, placed: readonly PlacedNode[]): Promise<void> {
   const addresses = new Set(placed.map(({ address }) => address))
   for (const record of await registry.get(service)) {
-    await registry.deregister({ ...record, nodes: record.nodes.filter(({ address }) => !addresses.has(address)) })
+    await registry.deregister({
+      ...record,
+      nodes: record.nodes.filter(({ address }) => !addresses.has(address)),
+    })
   }
   for (const { address, version = '1', metadata = {}, endpoints = [] } of placed) {
     await registry.register({
@@ -58,7 +74,11 @@ async function select(
     await selector[Symbol.asyncDispose]()
     await registry[Symbol.asyncDispose]()
   })
-  await place(registry, 'greeter', addresses.map((address) => ({ address })))
+  await place(
+    registry,
+    'greeter',
+    addresses.map((address) => ({ address })),
+  )
   return { registry, selection: await selector.select('greeter') }
 }
 
@@ -71,13 +91,25 @@ function chosen(selection: Selection, calls = 60): string[] {
 }
 
 test('round-robin gives each node its turn, from a random start, and stays in order while nodes come and go', async (t) => {
-  const { registry, selection } = await select(t, ['a', 'b', 'd', 'e'], { strategy: 'round-robin', random: () => 0.3 })
-  const turns = (count: number): string => Array.from({ length: count }, () => selection.next().address).join('')
+  const { registry, selection } = await select(t, ['a', 'b', 'd', 'e'], {
+    strategy: 'round-robin',
+    random: () => 0.3,
+  })
+  const turns = (count: number): string =>
+    Array.from({ length: count }, () => selection.next().address).join('')
   assert.equal(turns(6), 'bdeabd')
-  await place(registry, 'greeter', ['a', 'b', 'c', 'd', 'e', 'f'].map((address) => ({ address })))
+  await place(
+    registry,
+    'greeter',
+    ['a', 'b', 'c', 'd', 'e', 'f'].map((address) => ({ address })),
+  )
   await until('they have come', () => selection.nodes.length === 6)
   assert.equal(turns(3), 'efa')
-  await place(registry, 'greeter', ['b', 'c', 'e'].map((address) => ({ address })))
+  await place(
+    registry,
+    'greeter',
+    ['b', 'c', 'e'].map((address) => ({ address })),
+  )
   await until('they have gone', () => selection.nodes.length === 3)
   assert.equal(turns(4), 'bceb')
 })
@@ -87,7 +119,10 @@ test('least-loaded prefers the node with fewer calls under way', async (t) => {
   const busy = Array.from({ length: 10 }, () => selection.next())
   assert.equal(busy.filter(({ address }) => address === 'a').length, 5)
   for (const node of busy) if (node.address === 'a') selection.mark(node, { durationMs: 1 })
-  assert.deepEqual(Array.from({ length: 5 }, () => selection.next().address), ['a', 'a', 'a', 'a', 'a'])
+  assert.deepEqual(
+    Array.from({ length: 5 }, () => selection.next().address),
+    ['a', 'a', 'a', 'a', 'a'],
+  )
 })
 
 test('a node is put aside after the third error, tried once after 5 s, then 10 s, up to 60 s, and used again once well', async (t) => {
@@ -140,7 +175,11 @@ test('a trial that is never marked is followed by another', async (t) => {
 test('a trial goes to a call that the node fits', async (t) => {
   let now = 1000
   const { registry, selection } = await select(t, [], { now: () => now })
-  await place(registry, 'greeter', [{ address: 'a', version: '1' }, { address: 'b', version: '1' }, { address: 'c', version: '2' }])
+  await place(registry, 'greeter', [
+    { address: 'a', version: '1' },
+    { address: 'b', version: '1' },
+    { address: 'c', version: '2' },
+  ])
   await until('they have come', () => selection.nodes.length === 3)
   const bad = selection.nodes[0] as Node
   fail(selection, bad, 'unavailable', 3)
@@ -165,7 +204,13 @@ test('a node of the same id at another address is another node', async (t) => {
   const before = selection.nodes[0] as Node
   fail(selection, before, 'unavailable', 3)
   assert.deepEqual(chosen(selection), ['b'])
-  await registry.register({ name: 'greeter', version: '1', metadata: {}, endpoints: [], nodes: [{ ...before, address: 'z' }] })
+  await registry.register({
+    name: 'greeter',
+    version: '1',
+    metadata: {},
+    endpoints: [],
+    nodes: [{ ...before, address: 'z' }],
+  })
   await until('it has moved', () => selection.nodes.some(({ address }) => address === 'z'))
   assert.deepEqual(chosen(selection), ['b', 'z'])
   fail(selection, before, 'unavailable', 9)
@@ -185,11 +230,13 @@ test('what is remembered of a node stays when only its metadata changes', async 
 function fragile(inner: Registry) {
   const watchers = new Set<RegistryWatcher>()
   const lost = { yes: false, asked: 0 }
-  const guard = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => {
-    lost.asked++
-    if (lost.yes) throw new ServiceError('unavailable', 'the registry is lost')
-    return call(...args)
-  }
+  const guard =
+    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      lost.asked++
+      if (lost.yes) throw new ServiceError('unavailable', 'the registry is lost')
+      return call(...args)
+    }
   const registry: Registry = {
     name: 'fragile',
     capabilities: inner.capabilities,
@@ -224,10 +271,16 @@ test('a lost registry leaves the nodes as they were, and is caught up with once 
   const asked = lost.asked
   await until('it is asked again', () => lost.asked > asked + 2)
   assert.deepEqual(chosen(selection), ['a', 'b'])
-  await place({ ...registry, get: async () => [{ name: 'greeter', version: '1', metadata: {}, endpoints: [], nodes: selection.nodes }] }, 'greeter', [
-    { address: 'b' },
-    { address: 'c' },
-  ])
+  await place(
+    {
+      ...registry,
+      get: async () => [
+        { name: 'greeter', version: '1', metadata: {}, endpoints: [], nodes: selection.nodes },
+      ],
+    },
+    'greeter',
+    [{ address: 'b' }, { address: 'c' }],
+  )
   lost.yes = false
   await until('it has caught up', () => selection.nodes.map(({ address }) => address).join() === 'b,c')
   await place(registry, 'greeter', [{ address: 'c' }])
@@ -272,17 +325,27 @@ test('a disposed selection leaves no watcher behind', async (t) => {
 
 test('labels without end cost no memory without end', async (t) => {
   const { selection } = await select(t, ['a', 'b'])
-  for (let i = 0; i < 20_000; i++) assert.throws(() => selection.next({ labels: { user: String(i) } }), { code: 'unavailable' })
+  for (let i = 0; i < 20_000; i++)
+    assert.throws(() => selection.next({ labels: { user: String(i) } }), { code: 'unavailable' })
   globalThis.gc?.()
   const before = process.memoryUsage().heapUsed
-  for (let i = 0; i < 50_000; i++) assert.throws(() => selection.next({ endpoint: String(i), labels: { user: String(i) } }), { code: 'unavailable' })
+  for (let i = 0; i < 50_000; i++)
+    assert.throws(() => selection.next({ endpoint: String(i), labels: { user: String(i) } }), {
+      code: 'unavailable',
+    })
   globalThis.gc?.()
   assert.ok(process.memoryUsage().heapUsed - before < 5_000_000)
 })
 
 test('options that are none are refused', () => {
   const context = componentContext({ registry: openRegistry() })
-  for (const options of [{ strategy: 'best' }, { maxFailures: 0 }, { asideMs: -1 }, { maxAsideMs: Number.NaN }, { speed: 1 }]) {
+  for (const options of [
+    { strategy: 'best' },
+    { maxFailures: 0 },
+    { asideMs: -1 },
+    { maxAsideMs: Number.NaN },
+    { speed: 1 },
+  ]) {
     assert.throws(() => registrySelector(options as never, context), { code: 'invalid-option' })
   }
 })
@@ -295,12 +358,21 @@ test('next costs the same with one node and with a thousand', async (t) => {
   }
   for (const strategy of ['random', 'round-robin', 'least-loaded'] as const) {
     const one = (await select(t, ['a'], { strategy })).selection
-    const many = (await select(t, Array.from({ length: 1000 }, (_, index) => `n${index}`), { strategy })).selection
+    const many = (
+      await select(
+        t,
+        Array.from({ length: 1000 }, (_, index) => `n${index}`),
+        { strategy },
+      )
+    ).selection
     for (const options of [undefined, { endpoint: 'Say.Hello' }]) {
       const rounds = Array.from({ length: 9 }, () => [time(one, options), time(many, options)] as const)
-      const median = (index: 0 | 1): number => rounds.map((each) => each[index]).sort((x, y) => x - y)[4] as number
+      const median = (index: 0 | 1): number =>
+        rounds.map((each) => each[index]).sort((x, y) => x - y)[4] as number
       const [small, large] = [median(0), median(1)]
-      t.diagnostic(`${strategy}${options ? ', by endpoint' : ''}: ${small.toFixed(0)} ns with 1 node, ${large.toFixed(0)} ns with 1,000: ${(large / small).toFixed(2)}`)
+      t.diagnostic(
+        `${strategy}${options ? ', by endpoint' : ''}: ${small.toFixed(0)} ns with 1 node, ${large.toFixed(0)} ns with 1,000: ${(large / small).toFixed(2)}`,
+      )
       // Far above what noise makes of a constant, far below what a look at each node would cost.
       assert.ok(large < small * 4 + 200)
     }

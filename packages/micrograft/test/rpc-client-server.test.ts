@@ -17,7 +17,8 @@ comply(test, 'rpc over tcp', clientServerCases, {
 })
 
 comply(test, 'rpc over unix', clientServerCases, {
-  create: () => new RpcSubject(unixTransport({ directory }, componentContext()), '', `unix:${directory}/nobody`),
+  create: () =>
+    new RpcSubject(unixTransport({ directory }, componentContext()), '', `unix:${directory}/nobody`),
 })
 
 comply(test, 'rpc over memory', clientServerCases, {

@@ -65,7 +65,11 @@ function fromServer(slot: number): Buffer[] {
   ]
 }
 
-const either = [write.pingFrame(FrameType.ping, 7), write.pingFrame(FrameType.pong, 7), write.goAwayFrame('unavailable', 'bye')]
+const either = [
+  write.pingFrame(FrameType.ping, 7),
+  write.pingFrame(FrameType.pong, 7),
+  write.goAwayFrame('unavailable', 'bye'),
+]
 const clientFrames = [hello, ...either, ...[0, 1, 2, 200].flatMap(fromClient)]
 const serverFrames = [hello, ...either, ...[0, 1, 2, 200].flatMap(fromServer)]
 
@@ -90,7 +94,8 @@ class FakeConnection implements Connection {
 }
 
 const dispatcher: Dispatcher = {
-  kind: (endpoint) => (endpoint === 'Say.Hello' ? 'unary' : endpoint === 'Stream.Echo' ? 'stream' : undefined),
+  kind: (endpoint) =>
+    endpoint === 'Say.Hello' ? 'unary' : endpoint === 'Stream.Echo' ? 'stream' : undefined,
   async unary({ contentType, metadata }, body) {
     return { contentType, metadata, body }
   },
@@ -120,7 +125,12 @@ class ServerTarget {
 
   #fresh(): ServerConnection {
     this.#connection = new FakeConnection()
-    const owner: ServerConnectionOwner = { dispatcher, options: limits, wheel: this.wheel, changed: () => undefined }
+    const owner: ServerConnectionOwner = {
+      dispatcher,
+      options: limits,
+      wheel: this.wheel,
+      changed: () => undefined,
+    }
     const server = new ServerConnection(this.#connection, owner)
     server.message({ header: {}, body: hello })
     return server
@@ -137,11 +147,22 @@ async function clientTarget(): Promise<{ client: ClientConnection; connection: F
   } as unknown as Transport
   const options = { ...limits, dialTimeoutMs: 5000, pingIntervalMs: 1000, pingTimeoutMs: 1000, idleMs: 1000 }
   const watcher = { draining: () => undefined, ended: () => undefined }
-  const client = await ClientConnection.dial(transport, 'fuzz', options, new AbortController().signal, watcher)
+  const client = await ClientConnection.dial(
+    transport,
+    'fuzz',
+    options,
+    new AbortController().signal,
+    watcher,
+  )
   const owner = { settled: () => undefined }
   const request = { ...target, metadata: {}, timeoutMs: undefined }
   for (let i = 0; i < 2; i++) {
-    const call = new ClientCall({ ...request, body }, owner, () => undefined, () => undefined)
+    const call = new ClientCall(
+      { ...request, body },
+      owner,
+      () => undefined,
+      () => undefined,
+    )
     client.start(call, 0)
     const stream = new StreamExchange({
       request,
@@ -222,7 +243,7 @@ test('a message reader takes 300,000 mutated streams in chunks of any size witho
       server.feed(body as Buffer)
     })
     try {
-      for (let at = 0; at < stream.length; ) {
+      for (let at = 0; at < stream.length;) {
         const size = 1 + random(random(4) === 0 ? 64 : 8)
         reader.push(stream.subarray(at, at + size))
         at += size

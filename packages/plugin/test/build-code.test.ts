@@ -119,7 +119,8 @@ test('minifies without a change of names, and into lines that a tool can show', 
 test('names its sources so that a stack shows them where they are, in a folder of any name', async (t) => {
   const { write, platform, folder } = await workshop(t)
   const place = '100% ü #1 & a?b'
-  const entry = await write(`${place}/a b.ts`, `export function fail(): never { throw new Error('here') }`)
+  await write(`${place}/package.json`, '{ "name": "placed", "version": "1.0.0" }')
+  const entry = await write(`${place}/ä b.ts`, `export function fail(): never { throw new Error('here') }`)
   for (const outDir of [folder, join(folder, place), join(folder, `${place} out/deep`)]) {
     const { path } = await build(entry, { outDir, name: 'placed' })
     const host = platform()

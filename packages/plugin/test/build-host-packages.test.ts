@@ -55,6 +55,7 @@ export const make = (): Base => new Mine()
 export const isBase = (value: unknown): boolean => value instanceof Base && describe(value)
 export const fail = (): never => { throw new SdkError('mine') }
 export const same = [all.Base === Base, all.default === describe, require('host-sdk').Base === Base]
+export const required = require('host-sdk')
 export const later = async (): Promise<boolean> => {
   const module = await import('host-sdk')
   return module.Base === Base && module.default === describe
@@ -85,6 +86,7 @@ for (const kind of ['module', 'commonjs'] as const) {
       isBase(value: unknown): boolean
       fail(): never
       same: boolean[]
+      required: unknown
       later(): Promise<boolean>
     }>(path)
     assert.equal(plugin.lookup('Base'), Base)
@@ -95,6 +97,7 @@ for (const kind of ['module', 'commonjs'] as const) {
     assert.deepEqual(seen, [plugin.lookup('Mine')])
     assert.deepEqual(plugin.lookup('same'), [true, true, true])
     assert.equal(await plugin.lookup('later')(), true)
+    if (kind === 'commonjs') assert.equal(plugin.lookup('required'), shared.modules['host-sdk'])
   })
 }
 

@@ -17,7 +17,21 @@ test('arguments and results pass through a handle as they are', async (t) => {
     defaulted(a?: unknown, b?: unknown): unknown[]
   }>('through')
   await host.open((await plugin('through', source)).path)
-  const values = [undefined, null, 0, -0, NaN, '', 1n, Symbol('s'), {}, [], () => 0, new Map(), new Error('e')]
+  const values = [
+    undefined,
+    null,
+    0,
+    -0,
+    NaN,
+    '',
+    1n,
+    Symbol('s'),
+    {},
+    [],
+    () => 0,
+    new Map(),
+    new Error('e'),
+  ]
   for (const value of values) assert.ok(Object.is(call.same(value), value))
   assert.equal(call.count(), 0)
   assert.equal(call.count(undefined), 1)
@@ -32,7 +46,9 @@ test('what a plugin throws reaches the caller as it is', async (t) => {
     export function fail(thrown: unknown): never { throw thrown }
     export async function reject(thrown: unknown): Promise<never> { throw thrown }`
   const host = platform()
-  const { call } = host.use<{ fail(thrown: unknown): never; reject(thrown: unknown): Promise<never> }>('fails')
+  const { call } = host.use<{ fail(thrown: unknown): never; reject(thrown: unknown): Promise<never> }>(
+    'fails',
+  )
   await host.open((await plugin('fails', source)).path)
   for (const thrown of [new TypeError('mine'), 'text', undefined, { code: 1 }]) {
     let caught: unknown = 'nothing'

@@ -19,8 +19,15 @@ test('a closed plugin still says what it was, and refuses to look anything up', 
   assert.equal(opened.closed, false)
   await opened.close()
   assert.equal(opened.closed, true)
-  assert.deepEqual([opened.path, opened.id, opened.manifest.name, opened.symbols], [path, id, 'counts', ['count']])
-  const refused = { code: 'closed', path, message: /counts 1\.0\.0 .*counts-1\.0\.0\.plugin\.cjs.*open it again/ }
+  assert.deepEqual(
+    [opened.path, opened.id, opened.manifest.name, opened.symbols],
+    [path, id, 'counts', ['count']],
+  )
+  const refused = {
+    code: 'closed',
+    path,
+    message: /counts 1\.0\.0 .*counts-1\.0\.0\.plugin\.cjs.*open it again/,
+  }
   assert.throws(() => opened.lookup('count'), refused)
   assert.equal(count(), 1)
 })

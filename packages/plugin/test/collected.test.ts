@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -82,7 +83,7 @@ test('a plugin whose dispose failed leaves memory while its report is kept', asy
   const opened = await platform().open((await plugin('fails', source)).path)
   const report = await opened.close()
   await assertGone(opened as never)
-  assert.equal((report.failure?.cause as Error).message, 'mine')
+  assert.equal((report.failure?.cause as Error | undefined)?.message, 'mine')
 })
 
 test('a plugin that registered, and was called through a handle that is kept, leaves memory', async (t) => {
@@ -107,7 +108,10 @@ test('a plugin that registered, and was called through a handle that is kept, le
 
 test('a plugin whose module code fails leaves memory while its error is kept', async (t) => {
   const { plugin, platform } = await workshop(t)
-  const { path } = await plugin('fails', `${plain('1.0.0')}; (globalThis as never as { probe: (o: object) => void }).probe(make()); fail()`)
+  const { path } = await plugin(
+    'fails',
+    `${plain('1.0.0')}; (globalThis as never as { probe: (o: object) => void }).probe(make()); fail()`,
+  )
   let probe: WeakRef<object> | undefined
   const host = globalThis as { probe?: (object: object) => void }
   host.probe = (object) => (probe = new WeakRef(object))
@@ -134,7 +138,7 @@ test('a plugin that hands on what its host or Node gave it leaves memory', async
     export { Shared, shared } from 'acme-sdk'
     export const { env, stdout } = process
     export const log = console`
-  const modules = { 'acme-sdk': { Shared: class Shared {}, shared: { list: [] } } }
+  const modules = { 'acme-sdk': { Shared: EventEmitter, shared: { list: [] } } }
   const host = platform({ host: { 'acme-sdk': { version: '1.0.0', modules } } })
   const asks = { name: 'hands', peerDependencies: { 'acme-sdk': '^1' } }
   await write('hands-1.0.0/package.json', JSON.stringify(asks))

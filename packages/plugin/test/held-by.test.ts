@@ -23,7 +23,9 @@ async function assertReleased(plugin: Plugin<never>): Promise<void> {
 test('a symbol that the host keeps in a map of its own is named with it', async (t) => {
   const { plugin, platform } = await workshop(t)
   const source = `export function convert(text: string): string { return text }`
-  const opened = await platform().open<{ convert(text: string): string }>((await plugin('keeps', source)).path)
+  const opened = await platform().open<{ convert(text: string): string }>(
+    (await plugin('keeps', source)).path,
+  )
   host.micrograftCache = new Map([['converter', opened.lookup('convert')]])
   t.after(() => delete host.micrograftCache)
   await assertHeld(opened as never, /micrograftCache: Map.*convert\(\)/)
@@ -122,13 +124,21 @@ test('a server and a timer of real globals that the plugin got at are named', as
 test('of many holders a few are named, the shortest path first', async (t) => {
   const { plugin, platform } = await workshop(t)
   const source = `export const make = (n: number): (() => number) => () => n`
-  const opened = await platform().open<{ make(n: number): () => number }>((await plugin('makes', source)).path)
+  const opened = await platform().open<{ make(n: number): () => number }>(
+    (await plugin('makes', source)).path,
+  )
   const make = opened.lookup('make')
-  const keep = { micrograftDeep: { deeper: { deepest: make(0) } }, all: Array.from({ length: 50 }, (_, i) => make(i)) }
+  const keep = {
+    micrograftDeep: { deeper: { deepest: make(0) } },
+    all: Array.from({ length: 50 }, (_, i) => make(i)),
+  }
   host.micrograftCache = new Map([['keep', keep]])
   t.after(() => delete host.micrograftCache)
   await opened.close()
   const paths = await opened.heldBy()
   assert.ok(paths.length > 0 && paths.length <= 5, `${paths.length} paths`)
-  assert.deepEqual(paths, paths.toSorted((a, b) => a.length - b.length))
+  assert.deepEqual(
+    paths,
+    paths.toSorted((a, b) => a.length - b.length),
+  )
 })

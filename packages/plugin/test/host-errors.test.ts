@@ -109,7 +109,10 @@ test("an error of Node's that passes through a plugin has its code in its headin
   const opened = await platform().open<{ misuse(): never }>((await plugin('fails', source)).path)
   const stack = stackOf(opened.lookup('misuse'))
   assert.match(stack[0] ?? '', /^TypeError \[ERR_INVALID_ARG_TYPE\]: The "path" argument/)
-  assert.ok(stack.some((line) => line.includes('fails.ts:7:')), stack.join('\n'))
+  assert.ok(
+    stack.some((line) => line.includes('fails.ts:7:')),
+    stack.join('\n'),
+  )
 })
 
 test('the hook comes with the first plugin and goes with the last', async (t) => {
@@ -170,7 +173,8 @@ test('a hook that the host sets and takes back while a plugin opens does not cut
   const second = await failing(t)
   Error.prepareStackTrace = ours
   const third = await failing(t)
-  for (const { opened, frame } of [first, second, third]) assert.equal(stackOf(opened.lookup('fail'))[1], frame)
+  for (const { opened, frame } of [first, second, third])
+    assert.equal(stackOf(opened.lookup('fail'))[1], frame)
   for (const { opened } of [first, second, third]) await opened.close()
   assert.equal(Error.prepareStackTrace, before)
 })

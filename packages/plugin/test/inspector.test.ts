@@ -95,7 +95,11 @@ function parsed({ event }: DebuggedChild, path: string): Promise<Script> {
   return event<Script>('Debugger.scriptParsed', ({ url }) => url.split('?')[0] === href)
 }
 
-async function assertStopped(child: DebuggedChild, built: BuiltPlugin, breakpointId: string): Promise<Paused> {
+async function assertStopped(
+  child: DebuggedChild,
+  built: BuiltPlugin,
+  breakpointId: string,
+): Promise<Paused> {
   const paused = await child.event<Paused>('Debugger.paused')
   assert.deepEqual(paused.hitBreakpoints, [breakpointId])
   const [frame] = paused.callFrames
@@ -121,7 +125,10 @@ test('a debugger is told where the map of a plugin is, and finds its sources thr
   const file = join(shop.folder, 'greeter-src/greeter.ts')
   assert.ok(resolved.includes(file), resolved.join())
   assert.equal(sourcesContent[resolved.indexOf(file)], await readFile(file, 'utf8'))
-  const { scriptSource } = await child.send<{ scriptSource: string }>('Debugger.getScriptSource', script as never)
+  const { scriptSource } = await child.send<{ scriptSource: string }>(
+    'Debugger.getScriptSource',
+    script as never,
+  )
   assert.ok(scriptSource.startsWith(await readFile(built.path, 'utf8')))
 })
 
@@ -135,7 +142,10 @@ test("a breakpoint in a plugin's TypeScript is hit, and its variables are there 
   await until('it greeted', () => child.output() === 'hello YOU\n')
 
   const position = await generatedPosition(built)
-  const { breakpointId, locations } = await child.send<Breakpoint>('Debugger.setBreakpointByUrl', { url, ...position })
+  const { breakpointId, locations } = await child.send<Breakpoint>('Debugger.setBreakpointByUrl', {
+    url,
+    ...position,
+  })
   assert.equal(locations[0]?.scriptId, scriptId)
   child.process.stdin.end(`${built.path}\n`)
   const { callFrames } = await assertStopped(child, built, breakpointId)
@@ -143,7 +153,8 @@ test("a breakpoint in a plugin's TypeScript is hit, and its variables are there 
   const [frame] = callFrames
   const read = async (expression: string) => {
     const params = { callFrameId: frame?.callFrameId, expression, returnByValue: true }
-    return (await child.send<{ result: { value: unknown } }>('Debugger.evaluateOnCallFrame', params)).result.value
+    return (await child.send<{ result: { value: unknown } }>('Debugger.evaluateOnCallFrame', params)).result
+      .value
   }
   assert.equal(await read('name'), 'YOU')
   assert.deepEqual(await read('words'), ['hello', 'YOU'])
@@ -182,12 +193,17 @@ test('a plugin without a map names none to a debugger', async (t) => {
   session.connect()
   t.after(() => session.disconnect())
   const scripts = new Map<string, string>()
-  session.on('Debugger.scriptParsed', ({ params: { url, sourceMapURL = '' } }) => scripts.set(url.split('?')[0] ?? '', sourceMapURL))
+  session.on('Debugger.scriptParsed', ({ params: { url, sourceMapURL = '' } }) =>
+    scripts.set(url.split('?')[0] ?? '', sourceMapURL),
+  )
   session.post('Debugger.enable')
   for (const sourceMap of [true, false]) {
     const version = sourceMap ? '1.0.0' : '2.0.0'
     const { path, mapPath } = await plugin('greeter', source, { version, sourceMap })
     await platform().open(path)
-    assert.equal(scripts.get(pathToFileURL(path).href), mapPath === undefined ? '' : pathToFileURL(mapPath).href)
+    assert.equal(
+      scripts.get(pathToFileURL(path).href),
+      mapPath === undefined ? '' : pathToFileURL(mapPath).href,
+    )
   }
 })

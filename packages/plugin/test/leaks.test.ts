@@ -11,7 +11,8 @@ async function buildDistinct({ write, folder }: Workshop): Promise<string[]> {
   for (let n = 0; n < cycles; n++) {
     const lines = Array.from(
       { length: 100 },
-      (_, i) => `export const f${i} = (a: number): string => 'plugin ${n} function ${i}: ' + (a + ${n * 1000 + i})`,
+      (_, i) =>
+        `export const f${i} = (a: number): string => 'plugin ${n} function ${i}: ' + (a + ${n * 1000 + i})`,
     )
     paths.push(await write(`src/p${n}.ts`, lines.join('\n')))
   }

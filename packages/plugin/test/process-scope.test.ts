@@ -5,7 +5,10 @@ import { runModule } from './support/child.js'
 import { workshop } from './support/workshop.js'
 
 /** A plugin of that source, open. */
-async function opened<T extends object = Record<string, unknown>>(t: TestContext, source: string): Promise<Plugin<T>> {
+async function opened<T extends object = Record<string, unknown>>(
+  t: TestContext,
+  source: string,
+): Promise<Plugin<T>> {
   const { plugin, platform } = await workshop(t)
   return platform().open<T>((await plugin('listens', source)).path)
 }
@@ -33,7 +36,10 @@ test('listeners on process that are left are named with their event and function
     export {}`,
   )
   const symbol = Symbol.for('micrograft-symbol') as never
-  assert.deepEqual(events.map((event) => process.listenerCount(event)), [1, 2, 1, 1, 1])
+  assert.deepEqual(
+    events.map((event) => process.listenerCount(event)),
+    [1, 2, 1, 1, 1],
+  )
   assert.equal(process.listenerCount(symbol), 1)
   const { leftovers } = await plugin.close()
   assert.deepEqual(leftovers, [
@@ -45,7 +51,10 @@ test('listeners on process that are left are named with their event and function
     { kind, what: 'micrograft-a, calling imported' },
     { kind, what: 'Symbol(micrograft-symbol)' },
   ])
-  assert.deepEqual(events.map((event) => process.listenerCount(event)), [0, 0, 0, 0, 0])
+  assert.deepEqual(
+    events.map((event) => process.listenerCount(event)),
+    [0, 0, 0, 0, 0],
+  )
   assert.equal(process.listenerCount(symbol), 0)
 })
 
@@ -60,7 +69,10 @@ test('a listener for one call that was called is not left', async (t) => {
   const seen = plugin.lookup('seen')
   process.emit('micrograft-a' as never, 1 as never, 2 as never)
   process.emit('micrograft-a' as never)
-  assert.deepEqual(seen, [[1, 2], [1, 2]])
+  assert.deepEqual(seen, [
+    [1, 2],
+    [1, 2],
+  ])
   assert.deepEqual((await plugin.close()).leftovers, [{ kind, what: 'micrograft-b' }])
 })
 

@@ -22,7 +22,8 @@ interface Fails {
 
 /** Checks that a frame shows a position in the plugin file as it lies on disk. */
 async function assertInPluginFile(frame: string | undefined, { path }: BuiltPlugin): Promise<void> {
-  const [, url, line, column] = /^fail \((file:.*\.plugin\.cjs)(?:\?\w+)?:(\d+):(\d+)\)$/.exec(frame ?? '') ?? []
+  const [, url, line, column] =
+    /^fail \((file:.*\.plugin\.cjs)(?:\?\w+)?:(\d+):(\d+)\)$/.exec(frame ?? '') ?? []
   assert.equal(url, pathToFileURL(path).href, frame)
   const text = (await readFile(path, 'utf8')).split('\n')[Number(line) - 1]
   assert.ok(text?.slice(Number(column) - 1).startsWith('new RangeError'), text)
@@ -35,7 +36,8 @@ const damages: Record<string, (built: BuiltPlugin, other: BuiltPlugin) => Promis
   'is no JSON': ({ mapPath }) => writeFile(mapPath as string, '{"version":3,"sources":['),
   'is no map': ({ mapPath }) => writeFile(mapPath as string, '{"version":3}'),
   'is null': ({ mapPath }) => writeFile(mapPath as string, 'null'),
-  'is of another build': async ({ mapPath }, other) => writeFile(mapPath as string, await readFile(other.mapPath as string)),
+  'is of another build': async ({ mapPath }, other) =>
+    writeFile(mapPath as string, await readFile(other.mapPath as string)),
   'has one mapping changed': async ({ mapPath }) => {
     const map = JSON.parse(await readFile(mapPath as string, 'utf8')) as { mappings: string }
     const mappings = map.mappings.replace(/A/, 'C')

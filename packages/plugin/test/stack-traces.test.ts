@@ -54,7 +54,11 @@ test('shows them in asynchronous stacks too, and through a handle', async (t) =>
   const { call } = host.use<Parses>('parser')
   const file = join(folder, 'parser-src/parser.ts')
   const stack = await rejectionStackOf(call.parseTwice({ text: 'x' }))
-  assert.deepEqual(stack.slice(0, 3), ['SyntaxError: bad: x', `parse (${file}:${thrown})`, `parseLater (${file}:${called})`])
+  assert.deepEqual(stack.slice(0, 3), [
+    'SyntaxError: bad: x',
+    `parse (${file}:${thrown})`,
+    `parseLater (${file}:${called})`,
+  ])
   const awaited = stack.find((line) => line.startsWith('async parseTwice')) ?? ''
   assert.ok(awaited.startsWith(`async parseTwice (${file}:${lineOf('await parseLater')}:`), awaited)
 })
@@ -82,7 +86,8 @@ export const make = (): Unused => new Order() as never
   const built = await build(await write('src/order.ts', entry), { outDir: folder })
   const opened = await platform().open<{ make(): object }>(built.path)
   const stack = stackOf(opened.lookup('make'))
-  const at = (name: string, text: string) => `${name} (${join(folder, 'src/order.ts')}:${positionOf(entry, text)})`
+  const at = (name: string, text: string) =>
+    `${name} (${join(folder, 'src/order.ts')}:${positionOf(entry, text)})`
   assert.equal(stack[0], 'RangeError: deep')
   assert.equal(stack[1], `fail (${join(folder, 'src/lib/deep.ts')}:${positionOf(deep, 'new RangeError')})`)
   assert.equal(stack[2], at('inner', 'fail() }'))
@@ -115,26 +120,50 @@ test('each version shows its own lines, also where both come from the same file'
   await host.open((await build(entry, { outDir: folder, version: '2.0.0' })).path)
   const { parse } = host.use<Parses>('parser').call
   const firstOf = (run: () => unknown) => stackOf(run)[1]
-  const [before, after] = [`parse (${entry}:${thrown})`, `parse (${entry}:${positionOf(changed, 'new SyntaxError')})`]
+  const [before, after] = [
+    `parse (${entry}:${thrown})`,
+    `parse (${entry}:${positionOf(changed, 'new SyntaxError')})`,
+  ]
   assert.notEqual(before, after)
-  assert.equal(firstOf(() => parse({})), after)
-  assert.equal(firstOf(() => parseFirst({})), before)
+  assert.equal(
+    firstOf(() => parse({})),
+    after,
+  )
+  assert.equal(
+    firstOf(() => parseFirst({})),
+    before,
+  )
   host.prefer('parser', '1.0.0')
-  assert.equal(firstOf(() => parse({})), before)
+  assert.equal(
+    firstOf(() => parse({})),
+    before,
+  )
   await first.close()
-  assert.equal(firstOf(() => parse({})), after)
+  assert.equal(
+    firstOf(() => parse({})),
+    after,
+  )
 })
 
 test('shows them for a plugin that is minified, signed, or both', async (t) => {
   const { plugin, platform, folder } = await workshop(t)
   const { privateKey } = generateKeys()
-  const kinds: BuildOptions[] = [{ minify: true }, { signKey: privateKey }, { minify: true, signKey: privateKey }]
+  const kinds: BuildOptions[] = [
+    { minify: true },
+    { signKey: privateKey },
+    { minify: true, signKey: privateKey },
+  ]
   for (const [i, options] of kinds.entries()) {
     const version = `1.${i}.0`
-    const opened = await platform().open<Parses>((await plugin('parser', source, { version, ...options })).path)
+    const opened = await platform().open<Parses>(
+      (await plugin('parser', source, { version, ...options })).path,
+    )
     const stack = await rejectionStackOf(opened.lookup('parseTwice')({ text: 'x' }))
     assert.equal(stack[1], `parse (${join(folder, `parser-${version}/parser.ts`)}:${thrown})`)
-    assert.ok(stack.some((line) => line.startsWith('async parseTwice (')), stack.join('\n'))
+    assert.ok(
+      stack.some((line) => line.startsWith('async parseTwice (')),
+      stack.join('\n'),
+    )
   }
 })
 
@@ -166,8 +195,8 @@ test('a file that is open on two platforms keeps its lines when one of them clos
   for (const closed of [0, 1] as const) {
     const opened = [await platform().open<Parses>(path), await platform().open<Parses>(path)] as const
     await opened[closed].close()
-    assert.equal(stackOf(() => opened[1 - closed as 0 | 1].lookup('parse')({}))[1], expected)
-    await opened[1 - closed as 0 | 1].close()
+    assert.equal(stackOf(() => opened[(1 - closed) as 0 | 1].lookup('parse')({}))[1], expected)
+    await opened[(1 - closed) as 0 | 1].close()
   }
 })
 

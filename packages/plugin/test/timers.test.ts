@@ -194,7 +194,10 @@ test('a closed plugin can start no timer, and is told why', async (t) => {
   const [late, lateWait] = [opened.lookup('late'), opened.lookup('lateWait')]
   await opened.close()
   const errors = [...late(), await lateWait()] as (Error & { code?: string })[]
-  assert.deepEqual(errors.map(({ code }) => code), Array(6).fill('closed'))
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    Array(6).fill('closed'),
+  )
   assert.match(errors[0]?.message ?? '', /late 1\.0\.0 was closed and cannot start a timer/)
 })
 
@@ -210,5 +213,7 @@ test('many timers that were ended by themselves do not pile up', async (t) => {
     globalThis.gc?.()
     return refs.filter((each) => each.deref() !== undefined).length < 500
   })
-  assert.deepEqual((await opened.close()).leftovers, [{ kind: 'timeout', what: 'after 60000 ms, calling last' }])
+  assert.deepEqual((await opened.close()).leftovers, [
+    { kind: 'timeout', what: 'after 60000 ms, calling last' },
+  ])
 })

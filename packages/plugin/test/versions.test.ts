@@ -104,6 +104,22 @@ test('a version that failed to open leaves its name and version to one that does
   assert.equal(host.use<{ say(): string }>('hello').call.say(), 'good')
 })
 
+test('what failed to open can register nothing later', async (t) => {
+  const { plugin, platform } = await workshop(t)
+  const host = platform()
+  const shared = globalThis as { later?: (register: () => void) => void }
+  let later: () => void = () => undefined
+  shared.later = (given) => (later = given)
+  t.after(() => delete shared.later)
+  const source = `
+    import { register } from '@micrograft/plugin'
+    globalThis.later(() => register({ version: '2.0.0', symbols: {} }))
+    throw new Error('not today')`
+  await assert.rejects(host.open((await plugin('hello', source)).path), { code: 'module-threw' })
+  assert.throws(() => later(), { code: 'closed' })
+  assert.deepEqual(host.versions('hello'), [])
+})
+
 test('module code that fails takes no listener of the host for rejections away', async (t) => {
   const { plugin, platform } = await workshop(t)
   const host = platform()

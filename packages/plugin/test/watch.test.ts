@@ -106,13 +106,17 @@ test('refuses what is no plugin file, each once, and goes on with the others', a
     ['not-a-plugin', 'module.exports = {}\n'],
     ['newer-format', '/*!plugin 9 x*/\n\n'],
   ]
-  for (const [i, [code, content]] of cases.entries()) await folder.putContent(content, `${i}-${code}.plugin.cjs`)
+  for (const [i, [code, content]] of cases.entries())
+    await folder.putContent(content, `${i}-${code}.plugin.cjs`)
   await mkdir(join(path, '6-not-a-file.plugin.cjs'))
   await until('all are refused', () => folder.refused.length >= 7)
   await folder.looked()
   const told = folder.refused.map((each) => [each.path, each.error.code]).toSorted()
   const expected = [...cases.map(([code]) => code), 'not-a-file']
-  assert.deepEqual(told, expected.map((code, i) => [join(path, `${i}-${code}.plugin.cjs`), code]))
+  assert.deepEqual(
+    told,
+    expected.map((code, i) => [join(path, `${i}-${code}.plugin.cjs`), code]),
+  )
   assert.deepEqual(folder.opened, [])
 })
 
@@ -189,6 +193,9 @@ test('a file that goes, or goes and comes back, changes nothing', async (t) => {
   await folder.put(good, 'hello.plugin.cjs')
   await folder.put(good, 'copy.plugin.cjs')
   await folder.looked()
-  assert.deepEqual(host.plugins.filter(({ manifest }) => manifest.name === 'hello'), plugins)
+  assert.deepEqual(
+    host.plugins.filter(({ manifest }) => manifest.name === 'hello'),
+    plugins,
+  )
   assert.deepEqual([folder.opened, folder.refused], [['hello 1.0.0'], []])
 })

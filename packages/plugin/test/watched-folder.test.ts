@@ -17,7 +17,11 @@ test('a directory that cannot be watched is refused, with the reason', async (t)
   const { platform, folder, write } = await workshop(t)
   const host = platform()
   const missing = join(folder, 'missing')
-  await assert.rejects(host.watch(missing), { code: 'not-found', path: missing, message: /no directory .*missing/ })
+  await assert.rejects(host.watch(missing), {
+    code: 'not-found',
+    path: missing,
+    message: /no directory .*missing/,
+  })
   const file = await write('file', '')
   await assert.rejects(host.watch(file), { code: 'not-a-file', path: file })
   const wrong = [{ settleMs: -1 }, { pollMs: 0 }, { pollMs: 1.5 }, { settle: 1 } as object]
@@ -37,7 +41,7 @@ test('a directory that vanishes is told of once, and is watched again when it is
     await wait(100)
     assert.deepEqual(
       folder.refused.map(({ path, error }) => [path, error.code]),
-      Array(round).fill([folder.path, 'not-found']),
+      Array.from({ length: round }, () => [folder.path, 'not-found']),
     )
     assert.equal(host.use<Hello>('hello').call.version(), `${round}.0.0`)
     const next = await folder.build('hello', `${round + 1}.0.0`)
@@ -52,12 +56,16 @@ test('takes two hundred files that come at once, each once', async (t) => {
   const host = shop.platform()
   const folder = await pluginFolder(shop, host)
   const sources = await Promise.all(
-    Array.from({ length: 200 }, (_, i) => shop.write(`many/p${i}.ts`, `export const version = () => 'p${i}'`)),
+    Array.from({ length: 200 }, (_, i) =>
+      shop.write(`many/p${i}.ts`, `export const version = () => 'p${i}'`),
+    ),
   )
   const outDir = join(shop.folder, 'built')
   const built = await build(sources, { outDir, version: '1.0.0', sourceMap: false })
   await host.watch(folder.path, { settleMs: 600_000 })
-  await Promise.all(built.map(({ path, manifest }) => copyFile(path, join(folder.path, `${manifest.name}.plugin.cjs`))))
+  await Promise.all(
+    built.map(({ path, manifest }) => copyFile(path, join(folder.path, `${manifest.name}.plugin.cjs`))),
+  )
   await until('all are taken', () => folder.opened.length >= 200, 60_000)
   await folder.looked()
   assert.equal(new Set(folder.opened).size, 200)
@@ -93,7 +101,10 @@ test('sees a change that the operating system does not tell of', async (t) => {
   const shop = await workshop(t)
   const host = shop.platform()
   const folder = await pluginFolder(shop, host)
-  const target = await shop.write('elsewhere/hello.plugin.cjs', await readFile(await folder.build('hello', '1.0.0')))
+  const target = await shop.write(
+    'elsewhere/hello.plugin.cjs',
+    await readFile(await folder.build('hello', '1.0.0')),
+  )
   await symlink(target, join(folder.path, 'hello.plugin.cjs'))
   await host.watch(folder.path, { pollMs: 10 })
   await writeFile(target, await readFile(await folder.build('hello', '2.0.0')))
@@ -111,9 +122,9 @@ test('a handle goes to each new version while calls run, and no call fails', asy
   const { version } = host.use<Hello>('hello').call
   const answers: string[] = []
   const failures: unknown[] = []
-  let done = false
+  const stop = new AbortController()
   const calling = (async () => {
-    while (!done) {
+    while (!stop.signal.aborted) {
       for (let i = 0; i < 100; i++)
         try {
           const answer = version()
@@ -129,7 +140,7 @@ test('a handle goes to each new version while calls run, and no call fails', asy
     await until('calls go to the new version', () => answers.at(-1) === versions[i])
     if (i > 0) await host.plugins[0]?.close()
   }
-  done = true
+  stop.abort()
   await calling
   assert.deepEqual(failures, [])
   assert.deepEqual(answers, versions)

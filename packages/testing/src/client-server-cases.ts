@@ -60,7 +60,8 @@ type Endpoints = {
 function dispatcher(endpoints: Endpoints): Dispatcher {
   const known = endpoints as Readonly<Record<string, unknown>>
   return {
-    kind: (endpoint) => (endpoint in known ? (endpoint.startsWith('Stream.') ? 'stream' : 'unary') : undefined),
+    kind: (endpoint) =>
+      endpoint in known ? (endpoint.startsWith('Stream.') ? 'stream' : 'unary') : undefined,
     async unary(request, body) {
       const reply = await (known[request.endpoint] as Unary)(request, body)
       return 'body' in reply ? reply : { metadata: {}, contentType: request.contentType, body: reply }
@@ -71,7 +72,11 @@ function dispatcher(endpoints: Endpoints): Dispatcher {
   }
 }
 
-function request(endpoint: string, body: string | Uint8Array = '', more: Partial<ClientRequest> = {}): UnaryRequest {
+function request(
+  endpoint: string,
+  body: string | Uint8Array = '',
+  more: Partial<ClientRequest> = {},
+): UnaryRequest {
   return {
     service: 'echo',
     endpoint,
@@ -101,7 +106,9 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
   {
     name: 'a call is answered with what the handler gives',
     async run({ client, start }) {
-      const { node } = await start(dispatcher({ 'Say.Hello': async (_, body) => bytes(`Hello ${text(body)}`) }))
+      const { node } = await start(
+        dispatcher({ 'Say.Hello': async (_, body) => bytes(`Hello ${text(body)}`) }),
+      )
       const reply = await client.call(node, request('Say.Hello', 'John'))
       assert.equal(text(reply.body), 'Hello John')
       assert.equal(reply.contentType, 'application/octet-stream')
@@ -133,7 +140,10 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
       assert.equal(seen?.endpoint, 'Say.Hello')
       assert.equal(seen?.contentType, 'application/json')
       assert.ok(seen && seen.remote.length > 0)
-      assert.ok(seen?.deadline && seen.deadline > before + 3000 && seen.deadline < Date.now() + 5200, `${seen?.deadline}`)
+      assert.ok(
+        seen?.deadline && seen.deadline > before + 3000 && seen.deadline < Date.now() + 5200,
+        `${seen?.deadline}`,
+      )
       await client.call(node, request('Say.Hello', '', { timeoutMs: undefined }))
       assert.equal(seen?.deadline, undefined)
     },
@@ -144,12 +154,17 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
       const names = Array.from({ length: 400 }, (_, i) => `Say.Number${i}` as const)
       const { node } = await start(
         dispatcher(
-          Object.fromEntries(names.map((name) => [name, async (got: ServerRequest) => bytes(got.endpoint)])) as Endpoints,
+          Object.fromEntries(
+            names.map((name) => [name, async (got: ServerRequest) => bytes(got.endpoint)]),
+          ) as Endpoints,
         ),
       )
       for (let round = 0; round < 2; round++) {
         const replies = await Promise.all(names.map((name) => client.call(node, request(name))))
-        assert.deepEqual(replies.map(({ body }) => text(body)), names)
+        assert.deepEqual(
+          replies.map(({ body }) => text(body)),
+          names,
+        )
       }
     },
   },
@@ -175,7 +190,11 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
     async run({ client, start }) {
       const { node } = await start(
         dispatcher({
-          'Say.Hello': async () => ({ metadata: { 'x-cost': '7 €' }, contentType: 'application/json', body: bytes('{}') }),
+          'Say.Hello': async () => ({
+            metadata: { 'x-cost': '7 €' },
+            contentType: 'application/json',
+            body: bytes('{}'),
+          }),
         }),
       )
       const reply = await client.call(node, request('Say.Hello'))
@@ -213,14 +232,19 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
       const { node } = await start(
         dispatcher({
           'Say.Fail': async (_, body) => {
-            throw new ServiceError(text(body) as ErrorCode, `detail of ${text(body)}: grüße`, { id: 'greeter' })
+            throw new ServiceError(text(body) as ErrorCode, `detail of ${text(body)}: grüße`, {
+              id: 'greeter',
+            })
           },
         }),
       )
       for (const each of Object.keys(errorCodes) as ErrorCode[]) {
         await assert.rejects(client.call(node, request('Say.Fail', each)), (error: unknown) => {
           assert.ok(error instanceof ServiceError)
-          assert.deepEqual([error.code, error.id, error.message], [each, 'greeter', `detail of ${each}: grüße`])
+          assert.deepEqual(
+            [error.code, error.id, error.message],
+            [each, 'greeter', `detail of ${each}: grüße`],
+          )
           return true
         })
       }
@@ -301,7 +325,10 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
         assert.ok(took < timeoutMs + 250, `after ${took} ms of ${timeoutMs}`)
       }
       await until('the handler is told', () => reason)
-      assert.ok(reason instanceof ServiceError && ['timeout', 'canceled'].includes(reason.code), String(reason))
+      assert.ok(
+        reason instanceof ServiceError && ['timeout', 'canceled'].includes(reason.code),
+        String(reason),
+      )
     },
   },
   {
@@ -402,7 +429,10 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
       const stream = await client.stream(node, request('Stream.Count'))
       await stream.send(bytes('1000'))
       await stream.end()
-      assert.deepEqual(await collect(stream.messages), Array.from({ length: 1000 }, (_, i) => String(i + 1)))
+      assert.deepEqual(
+        await collect(stream.messages),
+        Array.from({ length: 1000 }, (_, i) => String(i + 1)),
+      )
       await stream[Symbol.asyncDispose]()
     },
   },
@@ -467,7 +497,9 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
       )
       const sizes = Array.from({ length: 60 }, (_, i) => (i % 6 === 5 ? 300_000 + i : i * 50))
       const stream = await client.stream(node, request('Stream.Sizes'))
-      const sent = Promise.all(sizes.map((size) => stream.send(new Uint8Array(size)))).then(() => stream.end())
+      const sent = Promise.all(sizes.map((size) => stream.send(new Uint8Array(size)))).then(() =>
+        stream.end(),
+      )
       assert.deepEqual(await collect(stream.messages), sizes.map(String))
       await sent
     },
@@ -640,7 +672,9 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
           'Say.Hello': echo,
         }),
       )
-      const calls = [1, 2, 3].map(() => assert.rejects(client.call(node, request('Say.Wait')), code('unavailable')))
+      const calls = [1, 2, 3].map(() =>
+        assert.rejects(client.call(node, request('Say.Wait')), code('unavailable')),
+      )
       const stream = await client.stream(node, request('Stream.Wait'))
       const reading = assert.rejects(collect(stream.messages), code('unavailable'))
       await until('all are under way', () => running === 4)
@@ -656,7 +690,9 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
     name: 'where nobody serves is unavailable, for every call at the same time',
     async run({ client, nobody }) {
       await Promise.all(
-        Array.from({ length: 5 }, () => assert.rejects(client.call(nobody, request('Say.Hello')), code('unavailable'))),
+        Array.from({ length: 5 }, () =>
+          assert.rejects(client.call(nobody, request('Say.Hello')), code('unavailable')),
+        ),
       )
       await assert.rejects(
         client.stream(nobody, request('Stream.Hello')).then((stream) => collect(stream.messages)),
@@ -720,7 +756,9 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
           'Stream.Wait': wait,
         }),
       )
-      const calls = ['Say.Wait', 'Say.Deaf'].map((each) => assert.rejects(client.call(node, request(each)), code('unavailable')))
+      const calls = ['Say.Wait', 'Say.Deaf'].map((each) =>
+        assert.rejects(client.call(node, request(each)), code('unavailable')),
+      )
       const stream = await client.stream(node, request('Stream.Wait'))
       calls.push(assert.rejects(collect(stream.messages), code('unavailable')))
       await until('all are under way', () => running === 3)
@@ -741,7 +779,10 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
       await Promise.all([server.stop(), server.stop()])
       assert.ok(Date.now() - before < 2000)
       await assert.rejects(
-        server.start({ dispatcher: dispatcher({}), listen: () => Promise.reject(new Error('not to be called')) }),
+        server.start({
+          dispatcher: dispatcher({}),
+          listen: () => Promise.reject(new Error('not to be called')),
+        }),
         code('closed'),
       )
     },
@@ -788,7 +829,10 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
       const stream = await client.stream(node, request('Stream.Wait'))
       const reading = assert.rejects(collect(stream.messages), code('closed'))
       await until('both are under way', () => running === 2)
-      const dialling = assert.rejects(client.call({ ...node, address: `${node.address}` }, request('Say.Wait')), code('closed'))
+      const dialling = assert.rejects(
+        client.call({ ...node, address: `${node.address}` }, request('Say.Wait')),
+        code('closed'),
+      )
       await Promise.all([client[Symbol.asyncDispose](), client[Symbol.asyncDispose]()])
       await Promise.all([call, reading, dialling])
       await until('the handlers are told', () => gone >= 2)
@@ -809,7 +853,11 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
       const { node } = await start(dispatcher({ 'Say.Hello': echo }))
       const body = bytes('unchanged')
       const metadata = Object.freeze({ a: '1' })
-      await client.call(Object.freeze(node), Object.freeze(request('Say.Hello', body, { metadata })), Object.freeze({}))
+      await client.call(
+        Object.freeze(node),
+        Object.freeze(request('Say.Hello', body, { metadata })),
+        Object.freeze({}),
+      )
       assert.equal(text(body), 'unchanged')
     },
   },

@@ -11,7 +11,10 @@ export interface RegistrySubject extends AsyncDisposable {
 }
 
 /** A registry and those that were opened beside it, disposed together. */
-export function registrySubject(registry: Registry, open: () => Registry | Promise<Registry>): RegistrySubject {
+export function registrySubject(
+  registry: Registry,
+  open: () => Registry | Promise<Registry>,
+): RegistrySubject {
   const others: Registry[] = []
   return {
     registry,
@@ -127,7 +130,9 @@ export const registryCases: readonly Case<RegistrySubject>[] = [
     name: 'registering a node again replaces it',
     async run({ registry }) {
       await registry.register(record('a'))
-      const changed = record('a', { nodes: [{ id: 'a', address: '127.0.0.2:4002', metadata: { zone: 'b' } }] })
+      const changed = record('a', {
+        nodes: [{ id: 'a', address: '127.0.0.2:4002', metadata: { zone: 'b' } }],
+      })
       await registry.register(changed)
       assert.deepEqual(plain(await registry.get('greeter')), plain([changed]))
     },
@@ -321,8 +326,10 @@ export const registryCases: readonly Case<RegistrySubject>[] = [
       await registry.register(record('old'))
       const watcher = await registry.watch()
       const known = new Set(['old'])
-      await writer.register(record('a'))
-      await writer.deregister(record('a'))
+      for (const id of ['ghost', 'a']) {
+        await writer.register(record(id))
+        await writer.deregister(record(id))
+      }
       await writer.register(record('b'))
       await registry.deregister(record('old'))
       await registry.register(record('old', { version: '3.0.0' }))
@@ -421,8 +428,16 @@ export const registryCases: readonly Case<RegistrySubject>[] = [
     async run({ registry }) {
       await registry.register(record('a'))
       const before = plain(await registry.get('greeter'))
-      const [found] = (await registry.get('greeter')) as unknown as { nodes: unknown[]; metadata: Record<string, string> }[]
-      for (const change of [() => found?.nodes.pop(), () => Object.assign(found?.metadata ?? {}, { x: 'y' })]) {
+      const [found] = (await registry.get('greeter')) as unknown as {
+        nodes: unknown[]
+        metadata: Record<string, string>
+      }[]
+      const [node] = (found?.nodes ?? []) as { metadata: Record<string, string> }[]
+      for (const change of [
+        () => found?.nodes.pop(),
+        () => Object.assign(found?.metadata ?? {}, { x: 'y' }),
+        () => Object.assign(node?.metadata ?? {}, { x: 'y' }),
+      ]) {
         try {
           change()
         } catch {

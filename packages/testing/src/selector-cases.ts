@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict'
-import { ServiceError, type ErrorCode, type Node, type Selection, type Selector, type SelectOptions } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type ErrorCode,
+  type Node,
+  type Selection,
+  type Selector,
+  type SelectOptions,
+} from '@micrograft/contracts'
 import type { Case } from './case.js'
 import { until } from './wait.js'
 
@@ -205,7 +212,8 @@ export const selectorCases: readonly Case<SelectorSubject>[] = [
       await place('greeter', placed(a, b))
       const selection = await selector.select('greeter')
       for (const code of callerErrors) fail(selection, a, code)
-      for (let i = 0; i < 20; i++) selection.mark(nodeAt(selection, a), { error: new Error('broken'), durationMs: 1 })
+      for (let i = 0; i < 20; i++)
+        selection.mark(nodeAt(selection, a), { error: new Error('broken'), durationMs: 1 })
       assert.deepEqual(chosen(selection), [a, b])
     },
   },
@@ -237,7 +245,8 @@ export const selectorCases: readonly Case<SelectorSubject>[] = [
       const gone = nodeAt(selection, a)
       await place('greeter', placed(b))
       await until('it has gone', () => selection.nodes.length === 1)
-      for (let i = 0; i < 20; i++) selection.mark(gone, { error: new ServiceError('unavailable', 'x'), durationMs: 1 })
+      for (let i = 0; i < 20; i++)
+        selection.mark(gone, { error: new ServiceError('unavailable', 'x'), durationMs: 1 })
       assert.deepEqual(chosen(selection), [b])
     },
   },

@@ -37,7 +37,11 @@ interface Pair extends AsyncDisposable {
 }
 
 function endOf(): { handler: ConnectionHandler; end: Omit<End, 'connection'> & { connection?: Connection } } {
-  const end: Omit<End, 'connection'> & { connection?: Connection } = { messages: [], closed: false, error: undefined }
+  const end: Omit<End, 'connection'> & { connection?: Connection } = {
+    messages: [],
+    closed: false,
+    error: undefined,
+  }
   const handler = {
     message: (message: Message) => void end.messages.push(message),
     closed: (error: ServiceError | undefined) => {
@@ -70,7 +74,8 @@ async function pair({ transport, address }: TransportSubject): Promise<Pair> {
 const text = (body: Uint8Array) => new TextDecoder().decode(body)
 const bytes = (value: string) => new TextEncoder().encode(value)
 const message = (value: string, header: Message['header'] = {}): Message => ({ header, body: bytes(value) })
-const code = (expected: string) => (error: unknown) => error instanceof ServiceError && error.code === expected
+const code = (expected: string) => (error: unknown) =>
+  error instanceof ServiceError && error.code === expected
 
 /** What every transport keeps. */
 export const transportCases: readonly Case<TransportSubject>[] = [
@@ -83,8 +88,14 @@ export const transportCases: readonly Case<TransportSubject>[] = [
         far.connection.send(message(`fro ${i}`))
       }
       await until('all have come', () => far.messages.length === 200 && near.messages.length === 200)
-      assert.deepEqual(far.messages.map(({ body }) => text(body)), Array.from({ length: 200 }, (_, i) => `to ${i}`))
-      assert.deepEqual(near.messages.map(({ body }) => text(body)), Array.from({ length: 200 }, (_, i) => `fro ${i}`))
+      assert.deepEqual(
+        far.messages.map(({ body }) => text(body)),
+        Array.from({ length: 200 }, (_, i) => `to ${i}`),
+      )
+      assert.deepEqual(
+        near.messages.map(({ body }) => text(body)),
+        Array.from({ length: 200 }, (_, i) => `fro ${i}`),
+      )
       assert.deepEqual({ ...far.messages[7]?.header }, { 'x-number': '7', text: 'grüße' })
       assert.deepEqual({ ...far.messages[8]?.header }, {})
     },
@@ -249,7 +260,10 @@ export const transportCases: readonly Case<TransportSubject>[] = [
     name: 'an address that is taken rejects with conflict and stays served',
     async run(subject) {
       const { listener, near, far } = await pair(subject)
-      await assert.rejects(subject.transport.listen(listener.address, () => endOf().handler), code('conflict'))
+      await assert.rejects(
+        subject.transport.listen(listener.address, () => endOf().handler),
+        code('conflict'),
+      )
       near.connection.send(message('a'))
       await until('the first one is served', () => far.messages.length === 1)
     },
@@ -257,7 +271,10 @@ export const transportCases: readonly Case<TransportSubject>[] = [
   {
     name: 'addresses that are none reject with invalid-option',
     async run({ transport }) {
-      await assert.rejects(transport.listen('no:address:at all', () => endOf().handler), code('invalid-option'))
+      await assert.rejects(
+        transport.listen('no:address:at all', () => endOf().handler),
+        code('invalid-option'),
+      )
       await assert.rejects(transport.dial('no:address:at all', endOf().handler), code('invalid-option'))
     },
   },
@@ -277,7 +294,8 @@ export const transportCases: readonly Case<TransportSubject>[] = [
     name: 'connections above the limit are refused, and those there are go on',
     async run(subject) {
       const { listener, near, far } = await pair(subject)
-      for (let i = 1; i < subject.limits.maxConnections; i++) await subject.transport.dial(listener.address, endOf().handler)
+      for (let i = 1; i < subject.limits.maxConnections; i++)
+        await subject.transport.dial(listener.address, endOf().handler)
       const { handler, end } = endOf()
       await subject.transport.dial(listener.address, handler).then(
         () => until('the connection above the limit ends', () => end.closed),
@@ -323,13 +341,19 @@ export const transportCases: readonly Case<TransportSubject>[] = [
       const { listener } = await pair(subject)
       const { transport, address } = subject
       const signal = AbortSignal.abort(new Error('given up'))
-      await assert.rejects(transport.listen(address, () => endOf().handler, { signal }), /given up/)
+      await assert.rejects(
+        transport.listen(address, () => endOf().handler, { signal }),
+        /given up/,
+      )
       await assert.rejects(transport.dial(listener.address, endOf().handler, { signal }), /given up/)
       const during = new AbortController()
       const dialled = transport.dial(listener.address, endOf().handler, { signal: during.signal })
       during.abort(new Error('given up'))
       // A transport that connects at once may have done so already.
-      await dialled.then((connection) => connection.close(), (error: Error) => assert.equal(error.message, 'given up'))
+      await dialled.then(
+        (connection) => connection.close(),
+        (error: Error) => assert.equal(error.message, 'given up'),
+      )
     },
   },
   {
@@ -340,7 +364,10 @@ export const transportCases: readonly Case<TransportSubject>[] = [
       await until('both are told', () => near.closed && far.closed)
       await subject.transport[Symbol.asyncDispose]()
       await listener[Symbol.asyncDispose]()
-      await assert.rejects(subject.transport.listen(subject.address, () => endOf().handler), code('closed'))
+      await assert.rejects(
+        subject.transport.listen(subject.address, () => endOf().handler),
+        code('closed'),
+      )
       await assert.rejects(subject.transport.dial(listener.address, endOf().handler), code('closed'))
       assert.throws(() => near.connection.send(message('late')), code('closed'))
     },

@@ -138,7 +138,7 @@ export class Caller implements AsyncDisposable {
     for (let tries = 0; ; tries++) {
       signal?.throwIfAborted()
       const timeoutMs = remaining(deadline, service, endpoint)
-      const node = selection ? selection.next({ ...select, avoid: tried }) : fixedNode(address as string, this.#options.client)
+      const node = selection ? selection.next({ ...select, avoid: tried }) : fixedNode(address as string)
       const started = performance.now()
       try {
         const result = await attempt(node, timeoutMs, signal)
@@ -194,6 +194,6 @@ function remaining(deadline: number | undefined, service: string, endpoint: stri
   return left
 }
 
-function fixedNode(address: string, client: Client): Node {
-  return { id: address, address, metadata: { protocol: client.protocol } }
+function fixedNode(address: string): Node {
+  return { id: address, address, metadata: {} }
 }

@@ -47,7 +47,9 @@ const internet = 1
 export function encodeDnsMessage({ id, flags, questions, answers }: DnsMessage, compress: boolean): Buffer {
   const names = new NameWriter()
   const head = Buffer.alloc(12)
-  ;[id, flags, questions.length, answers.length].forEach((value, index) => head.writeUInt16BE(value, index * 2))
+  ;[id, flags, questions.length, answers.length].forEach((value, index) =>
+    head.writeUInt16BE(value, index * 2),
+  )
   const parts: Buffer[] = [head]
   let offset = head.length
   const append = (part: Buffer): void => {
@@ -75,12 +77,9 @@ export function encodeDnsMessage({ id, flags, questions, answers }: DnsMessage, 
 /** @throws `protocol` for what is no DNS message, or one that is above the limits. */
 export function decodeDnsMessage(bytes: Buffer): DnsMessage {
   if (bytes.length < 12) throw malformed('it is shorter than its head')
-  const [id, flags, questionCount, ...recordCounts] = [0, 2, 4, 6, 8, 10].map((at) => bytes.readUInt16BE(at)) as [
-    number,
-    number,
-    number,
-    ...number[],
-  ]
+  const [id, flags, questionCount, ...recordCounts] = [0, 2, 4, 6, 8, 10].map((at) =>
+    bytes.readUInt16BE(at),
+  ) as [number, number, number, ...number[]]
   const recordCount = recordCounts.reduce((sum, each) => sum + each, 0)
   if (questionCount > maxQuestions || recordCount > maxRecords) throw malformed('it holds too many records')
   const questions: DnsQuestion[] = []
@@ -102,7 +101,13 @@ export function decodeDnsMessage(bytes: Buffer): DnsMessage {
     const isAuthority = i >= answerCount && i < answerCount + authorityCount
     // The highest bit tells other caches to forget what they know (RFC 6762 §10.2).
     if (isAuthority || (bytes.readUInt16BE(end + 2) & 0x7fff) !== internet) continue
-    const record = recordOf(bytes, bytes.readUInt16BE(end), { name, ttl: bytes.readUInt32BE(end + 4) }, data, at)
+    const record = recordOf(
+      bytes,
+      bytes.readUInt16BE(end),
+      { name, ttl: bytes.readUInt32BE(end + 4) },
+      data,
+      at,
+    )
     if (record) answers.push(record)
   }
   return { id, flags, questions, answers }
@@ -125,19 +130,33 @@ function dataOf(record: DnsRecord, names: NameWriter, offset: number, compress: 
   }
 }
 
-function recordOf(bytes: Buffer, type: number, head: RecordHead, data: number, end: number): DnsRecord | undefined {
+function recordOf(
+  bytes: Buffer,
+  type: number,
+  head: RecordHead,
+  data: number,
+  end: number,
+): DnsRecord | undefined {
   switch (type) {
     case dnsTypes.A:
     case dnsTypes.AAAA:
       if (end - data !== (type === dnsTypes.A ? 4 : 16)) throw malformed('an address has a wrong length')
-      return { ...head, type: type === dnsTypes.A ? 'A' : 'AAAA', address: unpackAddress(bytes.subarray(data, end)) }
+      return {
+        ...head,
+        type: type === dnsTypes.A ? 'A' : 'AAAA',
+        address: unpackAddress(bytes.subarray(data, end)),
+      }
     case dnsTypes.PTR:
       return { ...head, type: 'PTR', target: within(readName(bytes, data), end) }
     case dnsTypes.TXT:
       return { ...head, type: 'TXT', texts: unpackTexts(bytes.subarray(data, end)) }
     case dnsTypes.SRV: {
       if (end - data < 7) throw malformed('a service record is too short')
-      const [priority, weight, port] = [0, 2, 4].map((at) => bytes.readUInt16BE(data + at)) as [number, number, number]
+      const [priority, weight, port] = [0, 2, 4].map((at) => bytes.readUInt16BE(data + at)) as [
+        number,
+        number,
+        number,
+      ]
       return { ...head, type: 'SRV', priority, weight, port, target: within(readName(bytes, data + 6), end) }
     }
     default:
@@ -158,7 +177,7 @@ function packText(text: string): Buffer {
 
 function unpackTexts(bytes: Buffer): readonly string[] {
   const texts: string[] = []
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const end = at + 1 + (bytes[at] ?? 0)
     need(bytes, at, end - at)
     texts.push(bytes.toString('utf8', at + 1, end))
@@ -177,12 +196,16 @@ function packAddress(address: string): Buffer {
 
 function groups(text: string): Buffer {
   if (text === '') return Buffer.alloc(0)
-  return Buffer.concat(text.split(':').map((each) => (isIPv4(each) ? packAddress(each) : uint16(Number.parseInt(each, 16)))))
+  return Buffer.concat(
+    text.split(':').map((each) => (isIPv4(each) ? packAddress(each) : uint16(Number.parseInt(each, 16)))),
+  )
 }
 
 function unpackAddress(bytes: Buffer): string {
   if (bytes.length === 4) return bytes.join('.')
-  const written = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(':')
+  const written = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(
+    ':',
+  )
   // The URL parser shortens it as RFC 5952 has it.
   return new URL(`http://[${written}]`).hostname.slice(1, -1)
 }

@@ -64,7 +64,7 @@ export function readName(bytes: Buffer, offset: number): { readonly name: string
   let at = offset
   let limit = offset
   let end = -1
-  for (let pointers = 0; ; ) {
+  for (let pointers = 0; ;) {
     const size = byteAt(bytes, at)
     if (size === 0) return { name: `${labels.join('.')}.`, end: end < 0 ? at + 1 : end }
     if (size >= 0xc0) {

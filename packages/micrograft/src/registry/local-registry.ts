@@ -50,7 +50,10 @@ const defaults = {
 const blindPollMs = 50
 
 /** Nodes of one user's processes on one machine: a file for each in a directory, and no server. */
-export function localRegistry(options: LocalRegistryOptions | undefined, { log }: ComponentContext): Registry {
+export function localRegistry(
+  options: LocalRegistryOptions | undefined,
+  { log }: ComponentContext,
+): Registry {
   const resolved = resolveOptions('the options of the local registry', defaults, options)
   return new LocalRegistry(directoryOf(resolved), resolved, log)
 }
@@ -103,7 +106,10 @@ class LocalRegistry implements Registry {
     const ttl = ttlOf(ttlMs)
     const files = nodeRecords(service).map((record) => {
       const name = nodeFileName(record.name, record.nodes[0].id)
-      return { name, text: this.#text(writeNodeFile({ record, ttlMs: ttl, process: this.#self }), record.nodes[0].id) }
+      return {
+        name,
+        text: this.#text(writeNodeFile({ record, ttlMs: ttl, process: this.#self }), record.nodes[0].id),
+      }
     })
     this.#use(() => {
       for (const { name, text } of files) this.#files.write(name, text)
@@ -174,7 +180,8 @@ class LocalRegistry implements Registry {
       } catch (error) {
         if (error instanceof ServiceError) throw error
         this.#opened = false
-        if (lastTry || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw unavailable(this.#place.path, error)
+        if (lastTry || (error as NodeJS.ErrnoException).code !== 'ENOENT')
+          throw unavailable(this.#place.path, error)
       }
     }
   }

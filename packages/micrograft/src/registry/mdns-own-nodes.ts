@@ -71,7 +71,9 @@ export class MdnsOwnNodes {
   }
 
   async removeAll(): Promise<void> {
-    await this.remove([...this.#services.values()].flatMap((nodes) => [...nodes.values()].map(({ mdns }) => mdns.record)))
+    await this.remove(
+      [...this.#services.values()].flatMap((nodes) => [...nodes.values()].map(({ mdns }) => mdns.record)),
+    )
   }
 
   /** Gives the node where it is new or another than before. */

@@ -60,11 +60,18 @@ function unescape(name: string): string {
 export function serviceRecords(node: MdnsNode, domain: string, ttl: number): readonly DnsRecord[] {
   const { name, nodes } = node.record
   const owner = serviceName(name, domain)
-  return [{ type: 'PTR', name: owner, ttl, target: `${escape(nodes[0].id)}.${owner}` }, ...instanceRecords(node, domain, ttl)]
+  return [
+    { type: 'PTR', name: owner, ttl, target: `${escape(nodes[0].id)}.${owner}` },
+    ...instanceRecords(node, domain, ttl),
+  ]
 }
 
 /** What a node says of itself unasked. */
-export function instanceRecords({ record, host, ip, port, texts }: MdnsNode, domain: string, ttl: number): readonly DnsRecord[] {
+export function instanceRecords(
+  { record, host, ip, port, texts }: MdnsNode,
+  domain: string,
+  ttl: number,
+): readonly DnsRecord[] {
   const name = `${escape(record.nodes[0].id)}.${serviceName(record.name, domain)}`
   return [
     { type: 'SRV', name, ttl, priority: 10, weight: 1, port, target: host },
@@ -74,7 +81,12 @@ export function instanceRecords({ record, host, ip, port, texts }: MdnsNode, dom
 }
 
 /** The answer to a question for the names of services: one for each. */
-export function listingRecords(service: string, host: string, domain: string, ttl: number): readonly DnsRecord[] {
+export function listingRecords(
+  service: string,
+  host: string,
+  domain: string,
+  ttl: number,
+): readonly DnsRecord[] {
   const owner = serviceName(listing, domain)
   const name = `${escape(service)}.${owner}`
   return [
@@ -89,7 +101,9 @@ export function listingRecords(service: string, host: string, domain: string, tt
 export function listedServices({ answers }: DnsMessage, domain: string): readonly string[] {
   const suffix = `.${serviceName(listing, domain)}`
   return answers.flatMap((each) =>
-    each.type === 'PTR' && each.ttl > 0 && each.target.endsWith(suffix) ? [unescape(each.target.slice(0, -suffix.length))] : [],
+    each.type === 'PTR' && each.ttl > 0 && each.target.endsWith(suffix)
+      ? [unescape(each.target.slice(0, -suffix.length))]
+      : [],
   )
 }
 
@@ -114,7 +128,12 @@ export function entriesOf({ answers }: DnsMessage, domain: string): readonly Mdn
   return entries
 }
 
-function nodeOf(name: string, address: string, texts: readonly string[], domain: string): NodeRecord | undefined {
+function nodeOf(
+  name: string,
+  address: string,
+  texts: readonly string[],
+  domain: string,
+): NodeRecord | undefined {
   try {
     const told = unpackTexts(texts)
     const suffix = `.${serviceName(String(told['Service']), domain)}`
@@ -153,7 +172,11 @@ function packTexts({ name, version, metadata, endpoints, nodes }: NodeRecord): r
   if (Buffer.byteLength(json) > maxJsonBytes) {
     throw new ServiceError('too-large', `the record of ${nodes[0].id} has more than ${maxJsonBytes} bytes`)
   }
-  return deflateSync(json).toString('hex').match(new RegExp(`.{1,${maxTextBytes}}`, 'g')) ?? []
+  return (
+    deflateSync(json)
+      .toString('hex')
+      .match(new RegExp(`.{1,${maxTextBytes}}`, 'g')) ?? []
+  )
 }
 
 function unpackTexts(texts: readonly string[]): Record<string, unknown> {

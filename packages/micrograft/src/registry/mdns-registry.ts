@@ -15,7 +15,13 @@ import {
   type WatchOptions,
 } from '@micrograft/contracts'
 import { abortable } from './abortable.js'
-import { decodeDnsMessage, dnsTypes, encodeDnsMessage, type DnsMessage, type DnsQuestion } from './dns-message.js'
+import {
+  decodeDnsMessage,
+  dnsTypes,
+  encodeDnsMessage,
+  type DnsMessage,
+  type DnsQuestion,
+} from './dns-message.js'
 import { labelsOf } from './dns-name.js'
 import { MdnsBrowser } from './mdns-browser.js'
 import {
@@ -76,7 +82,12 @@ export function mdnsRegistry(options: MdnsRegistryOptions | undefined, _context:
   return new MdnsRegistry(placeOf(resolved), { domain, timeoutMs, maxNodes })
 }
 
-function placeOf({ group, port, interface: by, addresses }: { [K in keyof typeof defaults]: unknown }): MdnsPlace {
+function placeOf({
+  group,
+  port,
+  interface: by,
+  addresses,
+}: { [K in keyof typeof defaults]: unknown }): MdnsPlace {
   const [address, ...more] = (addresses ?? []) as readonly string[]
   const [, givenGroup, givenPort] = /^\[?(.*?)\]?:(\d+)$/.exec(address ?? '') ?? []
   const place = {
@@ -85,7 +96,10 @@ function placeOf({ group, port, interface: by, addresses }: { [K in keyof typeof
     interface: by as string | undefined,
   }
   if (more.length > 0 || isIP(place.group) === 0 || !(place.port > 0 && place.port < 65_536)) {
-    throw new ServiceError('invalid-option', `the mdns registry takes one group and port, e.g. 224.0.0.251:5353, not ${[address ?? `${group}:${port}`, ...more].join(',')}`)
+    throw new ServiceError(
+      'invalid-option',
+      `the mdns registry takes one group and port, e.g. 224.0.0.251:5353, not ${[address ?? `${group}:${port}`, ...more].join(',')}`,
+    )
   }
   return place
 }
@@ -114,7 +128,11 @@ class MdnsRegistry implements Registry {
     this.#place = place
     this.#settings = settings
     const isOwn = ({ name, nodes }: NodeRecord): boolean => this.#own.find(name, nodes[0].id) !== undefined
-    this.#browser = new MdnsBrowser(settings.maxNodes, isOwn, (service) => void this.#question(service).catch(() => undefined))
+    this.#browser = new MdnsBrowser(
+      settings.maxNodes,
+      isOwn,
+      (service) => void this.#question(service).catch(() => undefined),
+    )
     this.#own = new MdnsOwnNodes({
       announce: (node) => this.#announce(node, node.ttlSeconds),
       goodbye: (node) => this.#announce(node, 0),
@@ -218,7 +236,8 @@ class MdnsRegistry implements Registry {
   async #names(signal: AbortSignal | undefined): Promise<readonly string[]> {
     const names = new Set<string>()
     await this.#collect(listing, signal, (message) => {
-      for (const each of listedServices(message, this.#settings.domain)) if (names.size < maxServices) names.add(each)
+      for (const each of listedServices(message, this.#settings.domain))
+        if (names.size < maxServices) names.add(each)
     })
     for (const each of this.#own.services()) names.add(each)
     return [...names]

@@ -72,7 +72,9 @@ export class MdnsSockets {
   ask(bytes: Buffer): Promise<void> {
     const { group, port } = this.#place
     return new Promise((resolve, reject) => {
-      this.#own.send(bytes, port, group, (error) => (error ? reject(unavailable(this.#place, error)) : resolve()))
+      this.#own.send(bytes, port, group, (error) =>
+        error ? reject(unavailable(this.#place, error)) : resolve(),
+      )
     })
   }
 
@@ -80,7 +82,8 @@ export class MdnsSockets {
   tell(bytes: Buffer): Promise<void> {
     const { group, port } = this.#place
     return new Promise((resolve, reject) => {
-      const sent = (error: Error | null): void => (error ? reject(unavailable(this.#place, error)) : resolve())
+      const sent = (error: Error | null): void =>
+        error ? reject(unavailable(this.#place, error)) : resolve()
       this.#told.push({ bytes, port, address: group, sent })
       this.#start()
     })
@@ -108,11 +111,15 @@ export class MdnsSockets {
   /** Answers first: somebody waits for them. */
   #flush(): void {
     const answers = this.#answers.splice(0, burst)
-    for (const { bytes, port, address, sent } of [...answers, ...this.#told.splice(0, burst - answers.length)]) {
+    for (const { bytes, port, address, sent } of [
+      ...answers,
+      ...this.#told.splice(0, burst - answers.length),
+    ]) {
       this.#everybody.send(bytes, port, address, sent)
     }
     this.#timer = undefined
-    if (this.#answers.length + this.#told.length > 0) this.#timer = setTimeout(() => this.#flush(), burstEveryMs)
+    if (this.#answers.length + this.#told.length > 0)
+      this.#timer = setTimeout(() => this.#flush(), burstEveryMs)
   }
 }
 
@@ -126,9 +133,13 @@ function bind(socket: Socket, port: number, address: string | undefined): Promis
   })
 }
 
-function unavailable({ group, port, interface: by = 'the default interface' }: MdnsPlace, cause: unknown): ServiceError {
+function unavailable(
+  { group, port, interface: by = 'the default interface' }: MdnsPlace,
+  cause: unknown,
+): ServiceError {
   const { code = String(cause) } = cause as NodeJS.ErrnoException
-  if (code === 'EMSGSIZE') return new ServiceError('too-large', 'the record of a node is larger than a datagram', { cause })
+  if (code === 'EMSGSIZE')
+    return new ServiceError('too-large', 'the record of a node is larger than a datagram', { cause })
   const message = `cannot reach mdns group ${group}:${port} by ${by}: ${code}; is there a network that carries multicast?`
   return new ServiceError('unavailable', message, { cause })
 }

@@ -30,7 +30,10 @@ export function memoryRegistryHub(): MemoryRegistryHub {
 }
 
 /** Nodes of this process alone. */
-export function memoryRegistry(options: MemoryRegistryOptions | undefined, _context: ComponentContext): Registry {
+export function memoryRegistry(
+  options: MemoryRegistryOptions | undefined,
+  _context: ComponentContext,
+): Registry {
   const { hub } = resolveOptions('the options of the memory registry', { hub: undefined }, options)
   return new MemoryRegistry((hub ?? sharedHub()).nodes)
 }
@@ -64,7 +67,8 @@ class MemoryRegistry implements Registry {
   async deregister(service: ServiceRecord, { signal }: CallOptions = {}): Promise<void> {
     this.#ready(signal)
     for (const { name, version, nodes } of nodeRecords(service)) {
-      if (this.#nodes.find(name, nodes[0].id)?.record.version === version) this.#nodes.delete(name, nodes[0].id)
+      if (this.#nodes.find(name, nodes[0].id)?.record.version === version)
+        this.#nodes.delete(name, nodes[0].id)
     }
   }
 
@@ -97,4 +101,3 @@ class MemoryRegistry implements Registry {
     if (this.#closed) throw closedError('memory')
   }
 }
-

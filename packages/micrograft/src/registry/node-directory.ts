@@ -49,7 +49,13 @@ export class NodeDirectory {
   #nextExpiry = Infinity
   #tooMany = false
 
-  constructor(path: string, table: NodeTable, limits: NodeDirectoryLimits, self: ProcessIdentity, log: Logger) {
+  constructor(
+    path: string,
+    table: NodeTable,
+    limits: NodeDirectoryLimits,
+    self: ProcessIdentity,
+    log: Logger,
+  ) {
     this.#path = path
     this.#table = table
     this.#limits = limits
@@ -63,7 +69,8 @@ export class NodeDirectory {
     if (mtimeNs !== this.#unchangedSince) this.#list(mtimeNs)
     if (Date.now() >= this.#nextExpiry) this.#expire()
     for (const { identity, files } of this.#owners.values()) {
-      if ((thorough ? hasEnded : hasPlainlyEnded)(identity, this.#self)) for (const name of files) this.#remove(name)
+      if ((thorough ? hasEnded : hasPlainlyEnded)(identity, this.#self))
+        for (const name of files) this.#remove(name)
     }
   }
 
@@ -94,9 +101,11 @@ export class NodeDirectory {
     const stats = lstatSync(join(this.#path, name), { throwIfNoEntry: false })
     if (!stats) return this.#forget(name)
     const before = this.#seen.get(name)
-    if (before && before.ino === stats.ino && before.size === stats.size && before.mtimeMs === stats.mtimeMs) return
+    if (before && before.ino === stats.ino && before.size === stats.size && before.mtimeMs === stats.mtimeMs)
+      return
     if (!before && this.#seen.size >= this.#limits.maxNodes) {
-      if (!this.#tooMany) this.#log.warn('more nodes than the registry takes', { path: this.#path, ...this.#limits })
+      if (!this.#tooMany)
+        this.#log.warn('more nodes than the registry takes', { path: this.#path, ...this.#limits })
       this.#tooMany = true
       return
     }
@@ -117,7 +126,8 @@ export class NodeDirectory {
   #read(name: string, stats: Stats): NodeFile | undefined {
     try {
       if (!stats.isFile()) throw new Error('it is no file')
-      if (stats.size > this.#limits.maxFileBytes) throw new Error(`it has more than ${this.#limits.maxFileBytes} bytes`)
+      if (stats.size > this.#limits.maxFileBytes)
+        throw new Error(`it has more than ${this.#limits.maxFileBytes} bytes`)
       this.#log.trace('node file read', { name })
       return readNodeFile(name, readFileSync(join(this.#path, name), 'utf8'))
     } catch (error) {

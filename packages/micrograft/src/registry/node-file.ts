@@ -55,8 +55,14 @@ function processOf(value: unknown): ProcessIdentity | undefined {
   const { pid, startedAt, boot, namespace } = value as Record<string, unknown>
   // 0 and negative numbers stand for groups of processes.
   if (!Number.isSafeInteger(pid) || (pid as number) <= 0) throw wrong('its process has no number')
-  for (const each of [startedAt, boot, namespace]) if (typeof each !== 'string') throw wrong('its process is not told')
-  return { pid: pid as number, startedAt: startedAt as string, boot: boot as string, namespace: namespace as string }
+  for (const each of [startedAt, boot, namespace])
+    if (typeof each !== 'string') throw wrong('its process is not told')
+  return {
+    pid: pid as number,
+    startedAt: startedAt as string,
+    boot: boot as string,
+    namespace: namespace as string,
+  }
 }
 
 function wrong(message: string): ServiceError {

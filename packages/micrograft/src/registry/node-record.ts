@@ -1,4 +1,10 @@
-import { ServiceError, type Endpoint, type Node, type ServiceRecord, type ValueShape } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type Endpoint,
+  type Node,
+  type ServiceRecord,
+  type ValueShape,
+} from '@micrograft/contracts'
 
 /** What a registry holds: a frozen record with just one node. */
 export interface NodeRecord extends ServiceRecord {

@@ -75,7 +75,8 @@ export class NodeTable {
     const nodes = this.#services.get(name)
     if (!nodes) return []
     let merged = this.#merged.get(name)
-    if (!merged) this.#merged.set(name, (merged = mergeRecords([...nodes.values()].map(({ record }) => record))))
+    if (!merged)
+      this.#merged.set(name, (merged = mergeRecords([...nodes.values()].map(({ record }) => record))))
     return merged
   }
 
@@ -87,7 +88,8 @@ export class NodeTable {
   /** When the first of a service's nodes goes by itself, as `performance.now()` counts; `Infinity` where none does. */
   soonest(name: string): number {
     let soonest = Infinity
-    for (const { expiresAt } of this.#services.get(name)?.values() ?? []) soonest = Math.min(soonest, expiresAt)
+    for (const { expiresAt } of this.#services.get(name)?.values() ?? [])
+      soonest = Math.min(soonest, expiresAt)
     return soonest
   }
 

@@ -57,9 +57,15 @@ function check(path: string, link: Stats, { uid, mode }: Stats): void {
   if (self === undefined) return
   // A link that somebody else made can be turned to another place after this check.
   if (uid !== self || link.uid !== self) {
-    throw new ServiceError('forbidden', `${path} belongs to user ${uid === self ? link.uid : uid}; give the registry a directory of your own`)
+    throw new ServiceError(
+      'forbidden',
+      `${path} belongs to user ${uid === self ? link.uid : uid}; give the registry a directory of your own`,
+    )
   }
   if ((mode & 0o022) !== 0) {
-    throw new ServiceError('forbidden', `others may write to ${path}; do "chmod go-w" on it, or give the registry another directory`)
+    throw new ServiceError(
+      'forbidden',
+      `others may write to ${path}; do "chmod go-w" on it, or give the registry another directory`,
+    )
   }
 }

@@ -103,14 +103,21 @@ export class ClientConnection implements ConnectionHandler {
       )
     }
     const target = this.#targets.find(exchange.request)
-    const timeoutMs = exchange.dueAt === Infinity ? 0 : Math.min(0x7fff_ffff, Math.max(1, Math.ceil(exchange.dueAt - now)))
+    const timeoutMs =
+      exchange.dueAt === Infinity ? 0 : Math.min(0x7fff_ffff, Math.max(1, Math.ceil(exchange.dueAt - now)))
     try {
       const frame = exchange.frame(slot, timeoutMs, target)
       if (frame.length > peer.maxFrameBytes) {
-        throw new ServiceError('too-large', `a request of ${frame.length} bytes is above the limit of ${peer.maxFrameBytes} that ${this.#remote} has`)
+        throw new ServiceError(
+          'too-large',
+          `a request of ${frame.length} bytes is above the limit of ${peer.maxFrameBytes} that ${this.#remote} has`,
+        )
       }
       if (!this.outbox.hasRoom(frame.length)) {
-        throw new ServiceError('overloaded', `${this.#remote} does not read: no more may wait to be sent to it`)
+        throw new ServiceError(
+          'overloaded',
+          `${this.#remote} does not read: no more may wait to be sent to it`,
+        )
       }
       this.outbox.send(frame)
     } catch (error) {
@@ -165,7 +172,9 @@ export class ClientConnection implements ConnectionHandler {
       this.#pingedAt = undefined
     } else if (this.#pingedAt !== undefined) {
       if (now - this.#pingedAt >= pingTimeoutMs) {
-        this.destroy(new ServiceError('unavailable', `${this.#remote} did not answer a ping within ${pingTimeoutMs} ms`))
+        this.destroy(
+          new ServiceError('unavailable', `${this.#remote} did not answer a ping within ${pingTimeoutMs} ms`),
+        )
         return
       }
     } else if (now - this.#heardAt >= pingIntervalMs) {
@@ -214,7 +223,9 @@ export class ClientConnection implements ConnectionHandler {
     const aborted = () => this.destroy(signal.reason as ServiceError)
     signal.addEventListener('abort', aborted)
     const timer = setTimeout(() => {
-      this.destroy(new ServiceError('unavailable', `${connection.remote} sent no hello in time; does it speak rpc?`))
+      this.destroy(
+        new ServiceError('unavailable', `${connection.remote} sent no hello in time; does it speak rpc?`),
+      )
     }, timeoutMs)
     try {
       if (signal.aborted) aborted()
@@ -225,7 +236,9 @@ export class ClientConnection implements ConnectionHandler {
       signal.removeEventListener('abort', aborted)
     }
     if (this.#over || !this.#peer) {
-      throw this.#error ?? new ServiceError('unavailable', `${connection.remote} closed the connection at once`)
+      throw (
+        this.#error ?? new ServiceError('unavailable', `${connection.remote} closed the connection at once`)
+      )
     }
   }
 
@@ -262,7 +275,8 @@ export class ClientConnection implements ConnectionHandler {
   #answer(type: number, reader: FrameReader): void {
     const slot = reader.varint()
     const exchange = this.#exchanges[slot]
-    if (!exchange) throw protocolError(`a frame of type ${type} is for the slot ${slot}, where nothing is open`)
+    if (!exchange)
+      throw protocolError(`a frame of type ${type} is for the slot ${slot}, where nothing is open`)
     if (type === FrameType.error) exchange.failed(reader.error())
     else if (!exchange.take(type, reader)) return
     this.#exchanges[slot] = undefined
@@ -303,7 +317,9 @@ export class ClientConnection implements ConnectionHandler {
 
   #lost(cause: ServiceError | undefined): ServiceError {
     if (cause?.code === 'protocol' || cause?.code === 'unavailable') return cause
-    return new ServiceError('unavailable', `the connection to ${this.#remote} ended before the answer`, { cause })
+    return new ServiceError('unavailable', `the connection to ${this.#remote} ended before the answer`, {
+      cause,
+    })
   }
 
   #failAll(error: ServiceError): void {

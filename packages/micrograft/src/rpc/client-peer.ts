@@ -23,13 +23,22 @@ export class ClientPeer {
   #next = 0
 
   /** @param onEmpty Called whenever it has no connection left. */
-  constructor(transport: Transport, address: string, options: ClientPeerOptions, signal: AbortSignal, onEmpty: () => void) {
+  constructor(
+    transport: Transport,
+    address: string,
+    options: ClientPeerOptions,
+    signal: AbortSignal,
+    onEmpty: () => void,
+  ) {
     this.#transport = transport
     this.#address = address
     this.#options = options
     this.#signal = signal
     this.#onEmpty = onEmpty
-    this.#places = Array.from({ length: options.connections }, () => ({ connection: undefined, dialling: undefined }))
+    this.#places = Array.from({ length: options.connections }, () => ({
+      connection: undefined,
+      dialling: undefined,
+    }))
   }
 
   /** The connection for the next call, or a promise of it while there is none; calls at the same time share one dial. */
@@ -51,16 +60,22 @@ export class ClientPeer {
 
   async #dial(place: Place): Promise<ClientConnection> {
     try {
-      const connection = await ClientConnection.dial(this.#transport, this.#address, this.#options, this.#signal, {
-        draining: (which) => {
-          this.#draining.add(which)
-          if (place.connection === which) place.connection = undefined
+      const connection = await ClientConnection.dial(
+        this.#transport,
+        this.#address,
+        this.#options,
+        this.#signal,
+        {
+          draining: (which) => {
+            this.#draining.add(which)
+            if (place.connection === which) place.connection = undefined
+          },
+          ended: (which) => {
+            this.#draining.delete(which)
+            this.#tellEmpty()
+          },
         },
-        ended: (which) => {
-          this.#draining.delete(which)
-          this.#tellEmpty()
-        },
-      })
+      )
       if (!connection.draining) place.connection = connection
       return connection
     } finally {

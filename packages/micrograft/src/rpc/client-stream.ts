@@ -51,7 +51,12 @@ export class StreamExchange extends Exchange implements ClientStream {
   }
 
   override started({ outbox, peer }: ClientConnection): void {
-    this.#sender = new StreamSender({ outbox, slot: this.slot, window: peer, maxFrameBytes: peer.maxFrameBytes })
+    this.#sender = new StreamSender({
+      outbox,
+      slot: this.slot,
+      window: peer,
+      maxFrameBytes: peer.maxFrameBytes,
+    })
     this.#opening.opened()
   }
 

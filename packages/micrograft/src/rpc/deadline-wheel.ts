@@ -96,7 +96,8 @@ export class DeadlineWheel {
 
   #tell(slot: number, now: number): void {
     const due: Timed[] = []
-    for (let timed = this.#heads[slot]; timed; timed = timed.wheelNext) if (timed.dueAt <= now) due.push(timed)
+    for (let timed = this.#heads[slot]; timed; timed = timed.wheelNext)
+      if (timed.dueAt <= now) due.push(timed)
     for (const timed of due) {
       if (timed.wheelSlot === -1) continue
       this.remove(timed)

@@ -1,6 +1,14 @@
 import { errorCodes, type ErrorCode, type Metadata, type ServiceError } from '@micrograft/contracts'
 import { varintBytes, writeVarint } from '../transport/varint.js'
-import { FrameType, magic, maxDetailBytes, maxNameBytes, Target, type CallTarget, type Hello } from './frame.js'
+import {
+  FrameType,
+  magic,
+  maxDetailBytes,
+  maxNameBytes,
+  Target,
+  type CallTarget,
+  type Hello,
+} from './frame.js'
 import { metadataBytes, writeMetadata } from './metadata.js'
 
 /** How a target goes out: by its number, or written out and perhaps remembered. */
@@ -14,7 +22,13 @@ const noBody = new Uint8Array(0)
 const noMetadata: Metadata = Object.freeze({})
 
 export function helloFrame(hello: Hello): Buffer {
-  const numbers = [hello.maxFrameBytes, hello.maxCalls, hello.maxTargets, hello.windowBytes, hello.windowMessages]
+  const numbers = [
+    hello.maxFrameBytes,
+    hello.maxCalls,
+    hello.maxTargets,
+    hello.windowBytes,
+    hello.windowMessages,
+  ]
   const frame = Buffer.allocUnsafe(numbers.reduce((sum, each) => sum + varintBytes(each), 7))
   frame[0] = FrameType.hello
   frame.writeUInt32BE(magic, 1)
@@ -78,7 +92,9 @@ export function callFrame(
  */
 export function replyFrame(slot: number, contentType: string, metadata: Metadata, body: Uint8Array): Buffer {
   const metadataSize = metadataBytes(metadata)
-  const frame = Buffer.allocUnsafe(1 + varintBytes(slot) + textBytes(contentType) + metadataSize + body.length)
+  const frame = Buffer.allocUnsafe(
+    1 + varintBytes(slot) + textBytes(contentType) + metadataSize + body.length,
+  )
   frame[0] = FrameType.reply
   let at = writeText(frame, writeVarint(frame, 1, slot), contentType)
   at = writeMetadata(frame, at, metadata, metadataSize)
@@ -92,7 +108,10 @@ export function errorFrame(slot: number, error: ServiceError): Buffer {
   const size = texts.reduce((sum, each) => sum + textBytes(each), 1 + varintBytes(slot) + varintBytes(code))
   const frame = Buffer.allocUnsafe(size)
   frame[0] = FrameType.error
-  texts.reduce((at, each) => writeText(frame, at, each), writeVarint(frame, writeVarint(frame, 1, slot), code))
+  texts.reduce(
+    (at, each) => writeText(frame, at, each),
+    writeVarint(frame, writeVarint(frame, 1, slot), code),
+  )
   return frame
 }
 

@@ -20,7 +20,10 @@ export function metadataBytes(metadata: Metadata): number {
     count++
     const value = metadata[name]
     if (name.length > maxMetadataNameBytes || !namePattern.test(name) || name === '__proto__') {
-      throw new ServiceError('bad-request', `${JSON.stringify(name.slice(0, 200))} is no name for metadata; use a-z, 0-9, ., _ and -`)
+      throw new ServiceError(
+        'bad-request',
+        `${JSON.stringify(name.slice(0, 200))} is no name for metadata; use a-z, 0-9, ., _ and -`,
+      )
     }
     if (typeof value !== 'string' || value.length > maxValueLength || forbidden.test(value)) {
       throw new ServiceError(
@@ -33,7 +36,10 @@ export function metadataBytes(metadata: Metadata): number {
     if (name.length >= 0x80) bytes++
   }
   if (count > maxMetadataEntries) {
-    throw new ServiceError('bad-request', `metadata has ${count} entries, at most ${maxMetadataEntries} may be`)
+    throw new ServiceError(
+      'bad-request',
+      `metadata has ${count} entries, at most ${maxMetadataEntries} may be`,
+    )
   }
   return bytes + 1
 }
@@ -67,7 +73,8 @@ export function readMetadata(reader: ByteReader): Metadata {
     const name = reader.text(maxMetadataNameBytes, 'a metadata name')
     const value = reader.text(maxMetadataValueBytes, 'a metadata value')
     if (!namePattern.test(name) || name === '__proto__') throw protocolError('a metadata name is none')
-    if (value.length > maxValueLength || forbidden.test(value)) throw protocolError(`the metadata ${name} is none`)
+    if (value.length > maxValueLength || forbidden.test(value))
+      throw protocolError(`the metadata ${name} is none`)
     metadata[name] = value
   }
   return metadata

@@ -16,7 +16,11 @@ export class Outbox {
   #ended = false
   #room: Promise<void> | undefined
 
-  constructor(connection: Connection, maxQueuedBytes: number, onCongested: (congested: boolean) => void = () => undefined) {
+  constructor(
+    connection: Connection,
+    maxQueuedBytes: number,
+    onCongested: (congested: boolean) => void = () => undefined,
+  ) {
     this.#connection = connection
     this.#maxQueuedBytes = maxQueuedBytes
     this.#onCongested = onCongested
@@ -52,7 +56,10 @@ export class Outbox {
       const { remote } = this.#connection
       this.end()
       this.#connection.destroy(
-        new ServiceError('overloaded', `${remote} does not read: more than ${this.#maxQueuedBytes} bytes wait for it`),
+        new ServiceError(
+          'overloaded',
+          `${remote} does not read: more than ${this.#maxQueuedBytes} bytes wait for it`,
+        ),
       )
       return
     }

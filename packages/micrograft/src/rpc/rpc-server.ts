@@ -160,7 +160,9 @@ class RpcServer implements Server {
     const before = DeadlineWheel.now() - this.#options.helloTimeoutMs
     for (const connection of this.#connections) {
       if (!connection.greeted && connection.since < before) {
-        connection.refuse(new ServiceError('protocol', `no hello came within ${this.#options.helloTimeoutMs} ms`))
+        connection.refuse(
+          new ServiceError('protocol', `no hello came within ${this.#options.helloTimeoutMs} ms`),
+        )
       }
     }
   }

@@ -131,7 +131,7 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
 
   /** Answers what is open with `error` and aborts it. */
   abort(error: ServiceError): void {
-    for (const open of [...this.#open]) {
+    for (const open of this.#open) {
       if (!open) continue
       open.request.abort(error)
       this.#fail(open.request, error)
@@ -227,7 +227,10 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
     const { maxStreams } = this.#owner.options
     if (this.#streams >= maxStreams) {
       this.#outbox.send(
-        errorFrame(request.slot, new ServiceError('overloaded', `the connection has ${maxStreams} streams already`)),
+        errorFrame(
+          request.slot,
+          new ServiceError('overloaded', `the connection has ${maxStreams} streams already`),
+        ),
       )
       return
     }
@@ -289,7 +292,10 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
     const known = this.#owner.dispatcher.kind(endpoint)
     if (known === kind) return undefined
     if (known === undefined) return new ServiceError('not-found', `${service} has no endpoint ${endpoint}`)
-    return new ServiceError('bad-request', `${endpoint} of ${service} is ${known === 'unary' ? 'no' : 'a'} stream; call it as one`)
+    return new ServiceError(
+      'bad-request',
+      `${endpoint} of ${service} is ${known === 'unary' ? 'no' : 'a'} stream; call it as one`,
+    )
   }
 
   /** A frame for a slot that is open, or was: what crossed its last frame is for nobody. */
@@ -297,7 +303,8 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
     const slot = reader.varint()
     const open = this.#open[slot]
     if (!open) {
-      if (slot >= this.#owner.options.maxCalls) throw protocolError(`a frame is for the slot ${slot}, which is none`)
+      if (slot >= this.#owner.options.maxCalls)
+        throw protocolError(`a frame is for the slot ${slot}, which is none`)
       return
     }
     const { request, stream } = open
@@ -327,7 +334,8 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
     if (!request.answered) {
       try {
         const type = contentType === request.contentType ? '' : contentType
-        if (Buffer.byteLength(type) > maxNameBytes) throw new ServiceError('internal', 'the content type is too long')
+        if (Buffer.byteLength(type) > maxNameBytes)
+          throw new ServiceError('internal', 'the content type is too long')
         this.#answer(request, replyFrame(request.slot, type, metadata, body))
       } catch (error) {
         this.#fail(request, replyError(request, error))
@@ -364,7 +372,10 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
   #answer(request: IncomingRequest, frame: Buffer): void {
     const { maxFrameBytes } = this.#greeting()
     if (frame.length > maxFrameBytes) {
-      throw new ServiceError('too-large', `the reply has ${frame.length} bytes, the caller takes ${maxFrameBytes}`)
+      throw new ServiceError(
+        'too-large',
+        `the reply has ${frame.length} bytes, the caller takes ${maxFrameBytes}`,
+      )
     }
     this.#outbox.send(frame)
     request.answered = true
@@ -387,5 +398,8 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
 function replyError({ endpoint, service }: IncomingRequest, cause: unknown): ServiceError {
   const error = ServiceError.from(cause)
   if (error.code === 'too-large') return error
-  return new ServiceError('internal', `the reply of ${endpoint} cannot be sent: ${error.message}`, { id: service, cause })
+  return new ServiceError('internal', `the reply of ${endpoint} cannot be sent: ${error.message}`, {
+    id: service,
+    cause,
+  })
 }

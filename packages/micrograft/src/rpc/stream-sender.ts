@@ -31,7 +31,10 @@ export class StreamSender {
     if (signal?.aborted) return Promise.reject(signal.reason as Error)
     if (body.length + headBytes > maxFrameBytes) {
       return Promise.reject(
-        new ServiceError('too-large', `a message of ${body.length} bytes is above the peer's limit of ${maxFrameBytes - headBytes}`),
+        new ServiceError(
+          'too-large',
+          `a message of ${body.length} bytes is above the peer's limit of ${maxFrameBytes - headBytes}`,
+        ),
       )
     }
     try {

@@ -48,7 +48,8 @@ export class ReceivedTargets {
     const reference = reader.varint()
     const known = this.#targets[reference - Target.first]
     if (known) return known
-    if (reference >= Target.first) throw protocolError(`a call names the target ${reference}, which was not sent`)
+    if (reference >= Target.first)
+      throw protocolError(`a call names the target ${reference}, which was not sent`)
     const target = reader.target()
     if (reference === Target.literal) return target
     if (this.#targets.length >= this.#maxTargets) {

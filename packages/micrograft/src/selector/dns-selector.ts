@@ -9,7 +9,13 @@ import {
   type Selection,
   type Selector,
 } from '@micrograft/contracts'
-import { checkChoice, choiceDefaults, NodeSelection, type Choice, type ChoiceOptions } from './node-selection.js'
+import {
+  checkChoice,
+  choiceDefaults,
+  NodeSelection,
+  type Choice,
+  type ChoiceOptions,
+} from './node-selection.js'
 
 export interface DnsSelectorOptions extends ChoiceOptions {
   /** Where `_<service>._tcp.<domain>` is looked up. @default `local` */
@@ -153,7 +159,10 @@ async function addressesOf(resolver: Resolver, host: string, port: number): Prom
   const ips = isIP(host)
     ? [host]
     : (
-        await Promise.all([none(host, () => resolver.resolve4(host)), none(host, () => resolver.resolve6(host))])
+        await Promise.all([
+          none(host, () => resolver.resolve4(host)),
+          none(host, () => resolver.resolve6(host)),
+        ])
       ).flat()
   return ips.map((ip) => (isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`))
 }

@@ -12,7 +12,7 @@ export interface Candidate {
 /** A candidate with what is remembered of calls to it. */
 export interface Member {
   candidate: Candidate
-  /** Calls that `next` gave and `mark` has not ended. */
+  /** Calls that `next` gave and `mark` has not ended; counted where the choice depends on it. */
   inFlight: number
   /** Errors of the node since it last answered. */
   failures: number
@@ -35,5 +35,7 @@ export function isSameNode(a: Node, b: Node): boolean {
 
 /** The nodes of some records, each with what its record says. */
 export function candidatesOf(records: readonly ServiceRecord[]): Candidate[] {
-  return records.flatMap(({ version, endpoints, nodes }) => nodes.map((node) => ({ node, version, endpoints })))
+  return records.flatMap(({ version, endpoints, nodes }) =>
+    nodes.map((node) => ({ node, version, endpoints })),
+  )
 }

@@ -1,4 +1,11 @@
-import { ServiceError, type Endpoint, type ErrorCode, type Node, type Selection, type SelectOptions } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type Endpoint,
+  type ErrorCode,
+  type Node,
+  type Selection,
+  type SelectOptions,
+} from '@micrograft/contracts'
 import { isSameNode, newMember, type Candidate, type Member } from './node-member.js'
 import { matches, SelectionView, type Filter, type Strategy } from './selection-view.js'
 
@@ -34,7 +41,10 @@ const strategies: readonly Strategy[] = ['random', 'round-robin', 'least-loaded'
 /** @throws `invalid-option` */
 export function checkChoice({ strategy, maxFailures, asideMs, maxAsideMs }: Choice): void {
   if (!strategies.includes(strategy)) {
-    throw new ServiceError('invalid-option', `there is no strategy ${JSON.stringify(strategy)}; there are ${strategies.join(', ')}`)
+    throw new ServiceError(
+      'invalid-option',
+      `there is no strategy ${JSON.stringify(strategy)}; there are ${strategies.join(', ')}`,
+    )
   }
   for (const [name, value] of Object.entries({ maxFailures, asideMs, maxAsideMs })) {
     if (!(value > 0)) throw new ServiceError('invalid-option', `${name} is ${value}; give a number above 0`)
@@ -99,9 +109,16 @@ export class NodeSelection implements Selection {
   }
 
   next(options: SelectOptions | undefined = undefined): Node {
-    const member = this.#choose(options)
-    member.inFlight++
-    return member.candidate.node
+    if (this.#disposed)
+      throw new ServiceError('closed', `the selection of ${this.#service} is closed; select it again`)
+    if (!this.#isSorted) this.#sort()
+    const view = options === undefined ? this.#all : this.#view(options)
+    view.refresh(this.#members, this.#version)
+    const avoid = options?.avoid
+    const isAvoided = avoid?.length ? (node: Node) => avoid.some((each) => isSameNode(each, node)) : undefined
+    const node = this.#trial(view.filter, isAvoided) ?? view.pick(isAvoided)
+    if (!node) throw this.#nothing(view.filter)
+    return node
   }
 
   mark(node: Node, { error }: { readonly error?: unknown; readonly durationMs: number }): void {
@@ -129,32 +146,26 @@ export class NodeSelection implements Selection {
     })())
   }
 
-  #choose(options: SelectOptions | undefined): Member {
-    if (this.#disposed) throw new ServiceError('closed', `the selection of ${this.#service} is closed; select it again`)
-    if (!this.#isSorted) this.#sort()
-    const view = options === undefined ? this.#all : this.#view(options)
-    view.refresh(this.#members, this.#version)
-    const avoid = options?.avoid
-    const isAvoided = avoid?.length
-      ? ({ candidate }: Member): boolean => avoid.some((each) => isSameNode(each, candidate.node))
-      : undefined
-    const member = this.#trial(view.filter, isAvoided) ?? view.pick(isAvoided)
-    if (member) return member
+  #nothing(filter: Filter): ServiceError {
     if (this.#members.length === 0) {
       const message = `${this.#service} has no node; is it running, and does it use the same registry?`
-      throw new ServiceError('not-found', message)
+      return new ServiceError('not-found', message)
     }
-    const message = `none of the ${this.#members.length} nodes of ${this.#service} has ${JSON.stringify(view.filter)}; ask for less, or start one that has`
-    throw new ServiceError('unavailable', message)
+    const message = `none of the ${this.#members.length} nodes of ${this.#service} has ${JSON.stringify(filter)}; ask for less, or start one that has`
+    return new ServiceError('unavailable', message)
   }
 
   /** A node whose time aside is over gets one call; how that ends decides. */
-  #trial(filter: Filter, isAvoided: ((member: Member) => boolean) | undefined): Member | undefined {
+  #trial(filter: Filter, isAvoided: ((node: Node) => boolean) | undefined): Node | undefined {
     if (this.#nextTrial === Infinity) return undefined
     const now = this.#choice.now()
     if (now < this.#nextTrial) return undefined
     const due = this.#members.find(
-      (each) => each.asideUntil !== undefined && each.asideUntil <= now && matches(each.candidate, filter) && !isAvoided?.(each),
+      (each) =>
+        each.asideUntil !== undefined &&
+        each.asideUntil <= now &&
+        matches(each.candidate, filter) &&
+        !isAvoided?.(each.candidate.node),
     )
     if (!due) {
       this.#nextTrial = now + lookAgainMs
@@ -164,7 +175,8 @@ export class NodeSelection implements Selection {
     // A call that is never marked must not keep the node aside for ever.
     due.asideUntil = now + this.#asideMs(due.setbacks)
     this.#scheduleTrial()
-    return due
+    due.inFlight++
+    return due.candidate.node
   }
 
   #fail(member: Member): void {
@@ -226,7 +238,9 @@ export class NodeSelection implements Selection {
     if (this.#isSorted) return
     this.#isSorted = true
     this.#version++
-    this.#members = [...this.#byId.values()].sort((a, b) => (a.candidate.node.id < b.candidate.node.id ? -1 : 1))
+    this.#members = [...this.#byId.values()].sort((a, b) =>
+      a.candidate.node.id < b.candidate.node.id ? -1 : 1,
+    )
     this.#nodes = undefined
     this.#endpoints = undefined
     this.#scheduleTrial()

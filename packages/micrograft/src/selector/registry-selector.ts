@@ -10,7 +10,13 @@ import {
   type Selector,
 } from '@micrograft/contracts'
 import { candidatesOf, type Candidate } from './node-member.js'
-import { checkChoice, choiceDefaults, NodeSelection, type Choice, type ChoiceOptions } from './node-selection.js'
+import {
+  checkChoice,
+  choiceDefaults,
+  NodeSelection,
+  type Choice,
+  type ChoiceOptions,
+} from './node-selection.js'
 
 export interface RegistrySelectorOptions extends ChoiceOptions {
   /** Longest wait before a lost registry is tried again, in milliseconds; the first is a hundredth. @default 10_000 */
@@ -21,7 +27,10 @@ export interface RegistrySelectorOptions extends ChoiceOptions {
 const maxRemembered = 1000
 
 /** Chooses among the nodes that the service's registry tells of. */
-export function registrySelector(options: RegistrySelectorOptions | undefined, { use, log }: ComponentContext): Selector {
+export function registrySelector(
+  options: RegistrySelectorOptions | undefined,
+  { use, log }: ComponentContext,
+): Selector {
   const { maxRetryMs, ...choice } = resolveOptions(
     'the options of the registry selector',
     { ...choiceDefaults, maxRetryMs: 10_000 },
@@ -81,7 +90,8 @@ class RegistrySelector implements Selector {
     this.#remembered.delete(service)
     if (candidates.length === 0) return
     this.#remembered.set(service, candidates)
-    if (this.#remembered.size > maxRemembered) this.#remembered.delete(this.#remembered.keys().next().value as string)
+    if (this.#remembered.size > maxRemembered)
+      this.#remembered.delete(this.#remembered.keys().next().value as string)
   }
 }
 
@@ -163,7 +173,8 @@ class RegistryFeed {
         await this.#apply(selection, this.#watcher as unknown as RegistryWatcher)
         throw new ServiceError('unavailable', 'the watcher of the registry has ended')
       } catch (error) {
-        if (this.#watcher && !signal.aborted) this.#log.warn('registry lost, trying again', { service: this.#service, error })
+        if (this.#watcher && !signal.aborted)
+          this.#log.warn('registry lost, trying again', { service: this.#service, error })
         await this.#watcher?.return?.()
         this.#watcher = undefined
       }

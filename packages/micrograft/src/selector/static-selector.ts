@@ -7,7 +7,13 @@ import {
   type Selector,
 } from '@micrograft/contracts'
 import type { Candidate } from './node-member.js'
-import { checkChoice, choiceDefaults, NodeSelection, type Choice, type ChoiceOptions } from './node-selection.js'
+import {
+  checkChoice,
+  choiceDefaults,
+  NodeSelection,
+  type Choice,
+  type ChoiceOptions,
+} from './node-selection.js'
 
 export interface StaticSelectorOptions extends ChoiceOptions {
   /**
@@ -20,7 +26,10 @@ export interface StaticSelectorOptions extends ChoiceOptions {
 }
 
 /** Nodes that are where they are: no registry is asked. */
-export function staticSelector(options: StaticSelectorOptions | undefined, _context: ComponentContext): Selector {
+export function staticSelector(
+  options: StaticSelectorOptions | undefined,
+  _context: ComponentContext,
+): Selector {
   const { addresses, metadata, ...choice } = resolveOptions(
     'the options of the static selector',
     { ...choiceDefaults, addresses: undefined, metadata: {} },
@@ -38,7 +47,11 @@ class StaticSelector implements Selector {
   readonly #open = new Set<Selection>()
   #closed = false
 
-  constructor(addresses: StaticSelectorOptions['addresses'], metadata: Readonly<Record<string, string>>, choice: Choice) {
+  constructor(
+    addresses: StaticSelectorOptions['addresses'],
+    metadata: Readonly<Record<string, string>>,
+    choice: Choice,
+  ) {
     this.#addresses = addresses
     this.#metadata = metadata
     this.#choice = choice

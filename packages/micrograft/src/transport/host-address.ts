@@ -16,7 +16,10 @@ export function parseHostAddress(address: string): HostAddress {
   const match = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([^:[\]/\s]*))(?::(\d{1,5}))?$/.exec(address)
   const port = Number(match?.[3] ?? 0)
   if (!match || port > 65_535) {
-    throw new ServiceError('invalid-option', `${JSON.stringify(address)} is no address; write host:port, e.g. 127.0.0.1:8080`)
+    throw new ServiceError(
+      'invalid-option',
+      `${JSON.stringify(address)} is no address; write host:port, e.g. 127.0.0.1:8080`,
+    )
   }
   return { host: match[1] ?? match[2] ?? '', port }
 }
@@ -32,7 +35,9 @@ export function formatHostAddress({ host, port }: HostAddress): string {
 export function dialableHost(host: string): string {
   if (host !== '0.0.0.0' && host !== '::') return host
   const all = Object.values(networkInterfaces()).flatMap((entries) => entries ?? [])
-  const outside = all.filter(({ family, internal }) => family === 'IPv4' && !internal).map((entry) => entry.address)
+  const outside = all
+    .filter(({ family, internal }) => family === 'IPv4' && !internal)
+    .map((entry) => entry.address)
   return outside.find(isPrivate) ?? outside[0] ?? '127.0.0.1'
 }
 

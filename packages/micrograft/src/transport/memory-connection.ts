@@ -45,12 +45,18 @@ export class MemoryConnection implements Connection {
     const size = messageBytes(message)
     const { maxMessageBytes, maxQueuedBytes } = this.#limits
     if (size > maxMessageBytes) {
-      throw new ServiceError('too-large', `a message of ${size} bytes is above the limit of ${maxMessageBytes}`)
+      throw new ServiceError(
+        'too-large',
+        `a message of ${size} bytes is above the limit of ${maxMessageBytes}`,
+      )
     }
     const queued = this.#queuedBytes + size
     if (queued > maxQueuedBytes) {
       this.destroy(
-        new ServiceError('overloaded', `${this.remote} does not read: ${queued} bytes wait, at most ${maxQueuedBytes} may`),
+        new ServiceError(
+          'overloaded',
+          `${this.remote} does not read: ${queued} bytes wait, at most ${maxQueuedBytes} may`,
+        ),
       )
       return false
     }
@@ -92,7 +98,9 @@ export class MemoryConnection implements Connection {
     this.#error ??= error
     this.#end()
     if (peer && !peer.#over) {
-      peer.#error ??= error && new ServiceError('unavailable', `the connection to ${peer.remote} was lost: reset by the peer`)
+      peer.#error ??=
+        error &&
+        new ServiceError('unavailable', `the connection to ${peer.remote} was lost: reset by the peer`)
       peer.#end()
     }
   }

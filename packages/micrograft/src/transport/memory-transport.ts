@@ -22,7 +22,10 @@ export interface MemoryTransportOptions extends TransportLimits {
 }
 
 /** Messages within one process, handed over as they are, never in the turn in which they are sent. Addresses are `name:port`. */
-export function memoryTransport(options: MemoryTransportOptions | undefined, _context: ComponentContext): Transport {
+export function memoryTransport(
+  options: MemoryTransportOptions | undefined,
+  _context: ComponentContext,
+): Transport {
   const defaults = { ...transportLimits, hub: undefined as MemoryHub | undefined }
   const { hub, ...limits } = resolveOptions('the options of the memory transport', defaults, options)
   return new MemoryTransport(hub ?? defaultHub(), limits)
@@ -77,7 +80,8 @@ class MemoryTransport implements Transport {
   async dial(address: string, handler: ConnectionHandler, { signal }: DialOptions = {}): Promise<Connection> {
     this.#ready(signal)
     const { port } = parseHostAddress(address)
-    if (port === 0) throw new ServiceError('invalid-option', `${JSON.stringify(address)} has no port to connect to`)
+    if (port === 0)
+      throw new ServiceError('invalid-option', `${JSON.stringify(address)} has no port to connect to`)
     const connection = this.#connection(address)
     const other = this.#hub.doors.get(address)?.accept(connection)
     if (!other) {

@@ -103,7 +103,9 @@ export class MessageReader {
       0
     // The number of entries is not counted, so that a body of the limit with no header passes.
     if (length - 1 > this.#maxMessageBytes) {
-      throw protocolError(`a message of ${length - 1} bytes was announced, at most ${this.#maxMessageBytes} may be`)
+      throw protocolError(
+        `a message of ${length - 1} bytes was announced, at most ${this.#maxMessageBytes} may be`,
+      )
     }
     if (length === 0) throw protocolError('a message of no bytes was announced')
     return length + prefixBytes

@@ -11,20 +11,30 @@ export function lostError(remote: string, cause: unknown): ServiceError {
 }
 
 export function dialError(address: string, cause: unknown): ServiceError {
-  return new ServiceError('unavailable', `cannot reach ${address}: ${reason(cause)}; is the server running?`, {
-    cause,
-  })
+  return new ServiceError(
+    'unavailable',
+    `cannot reach ${address}: ${reason(cause)}; is the server running?`,
+    {
+      cause,
+    },
+  )
 }
 
 export function listenError(address: string, cause: unknown): ServiceError {
   const code = codeOf(cause)
   if (code === 'EADDRINUSE') {
-    return new ServiceError('conflict', `${address} is taken; stop what listens there or choose another address`, {
-      cause,
-    })
+    return new ServiceError(
+      'conflict',
+      `${address} is taken; stop what listens there or choose another address`,
+      {
+        cause,
+      },
+    )
   }
   if (code === 'EACCES' || code === 'EPERM') {
-    return new ServiceError('forbidden', `this user may not listen on ${address}; choose another address`, { cause })
+    return new ServiceError('forbidden', `this user may not listen on ${address}; choose another address`, {
+      cause,
+    })
   }
   return new ServiceError('invalid-option', `cannot listen on ${address}: ${reason(cause)}`, { cause })
 }

@@ -1,4 +1,11 @@
-import { connect, createServer, type ListenOptions, type Server, type Socket, type TcpNetConnectOpts } from 'node:net'
+import {
+  connect,
+  createServer,
+  type ListenOptions,
+  type Server,
+  type Socket,
+  type TcpNetConnectOpts,
+} from 'node:net'
 import {
   ServiceError,
   type CallOptions,
@@ -67,7 +74,12 @@ export class SocketTransport implements Transport {
   ): Promise<Listener> {
     this.#ready(signal)
     const door = await this.#kind.door(address)
-    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
+    const server = createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveMs,
+    })
     server.maxConnections = this.#limits.maxConnections
     server.on('connection', (socket) => {
       const connection = this.#connection(socket, this.#kind.remote(socket))

@@ -50,7 +50,8 @@ export class StreamConnection implements Connection {
     this.#reader = new MessageReader(limits.maxMessageBytes, (message) => this.#handler?.message(message))
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => {
-      if (this.#reader.unfinished) this.destroy(protocolError(`${remote} ended the connection inside a message`))
+      if (this.#reader.unfinished)
+        this.destroy(protocolError(`${remote} ended the connection inside a message`))
       else this.#flush()
       this.#ended = true
       socket.end()
@@ -78,23 +79,31 @@ export class StreamConnection implements Connection {
     const size = header + body.length
     const { maxMessageBytes, maxQueuedBytes } = this.#limits
     if (size - 1 > maxMessageBytes) {
-      throw new ServiceError('too-large', `a message of ${size - 1} bytes is above the limit of ${maxMessageBytes}`)
+      throw new ServiceError(
+        'too-large',
+        `a message of ${size - 1} bytes is above the limit of ${maxMessageBytes}`,
+      )
     }
     const queued = this.#filled + this.#socket.writableLength + prefixBytes + size
     if (queued > maxQueuedBytes) {
       this.destroy(
-        new ServiceError('overloaded', `${this.remote} does not read: ${queued} bytes wait, at most ${maxQueuedBytes} may`),
+        new ServiceError(
+          'overloaded',
+          `${this.remote} does not read: ${queued} bytes wait, at most ${maxQueuedBytes} may`,
+        ),
       )
       return false
     }
-    if (body.length < copyBelowBytes && size + prefixBytes <= writeBufferBytes) this.#join(message, header, size)
+    if (body.length < copyBelowBytes && size + prefixBytes <= writeBufferBytes)
+      this.#join(message, header, size)
     else this.#sendLarge(message, header)
     return queued < highWaterBytes
   }
 
   drained(): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#ended) reject(this.#error ?? new ServiceError('closed', `the connection to ${this.remote} has ended`))
+      if (this.#ended)
+        reject(this.#error ?? new ServiceError('closed', `the connection to ${this.remote} has ended`))
       else if (this.#filled + this.#socket.writableLength < highWaterBytes) resolve()
       else this.#waiters.push({ resolve, reject })
     })

@@ -13,10 +13,16 @@ export function unixPath(address: string): string {
   // `:0` and `host:0` ask for any free address, whatever the transport.
   if (path === '' || /^[^/]*:0$/.test(path)) return ''
   if (!path.startsWith('/')) {
-    throw new ServiceError('invalid-option', `${JSON.stringify(address)} is no address; write unix:/path/to/socket`)
+    throw new ServiceError(
+      'invalid-option',
+      `${JSON.stringify(address)} is no address; write unix:/path/to/socket`,
+    )
   }
   if (Buffer.byteLength(path) > maxPathBytes || path.includes('\0')) {
-    throw new ServiceError('invalid-option', `the socket path ${path} is longer than ${maxPathBytes} bytes; choose a shorter one`)
+    throw new ServiceError(
+      'invalid-option',
+      `the socket path ${path} is longer than ${maxPathBytes} bytes; choose a shorter one`,
+    )
   }
   return path
 }
@@ -36,7 +42,10 @@ export async function ownDirectory(path: string): Promise<void> {
   const stats = await lstat(path)
   const { uid } = userInfo()
   if (!stats.isDirectory() || stats.uid !== uid) {
-    throw new ServiceError('forbidden', `${path} is not a directory of this user; remove it or choose another`)
+    throw new ServiceError(
+      'forbidden',
+      `${path} is not a directory of this user; remove it or choose another`,
+    )
   }
   if ((stats.mode & 0o077) !== 0) await chmod(path, 0o700)
 }
@@ -60,6 +69,8 @@ function answers(path: string): Promise<boolean> {
       socket.destroy()
       resolve(true)
     })
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'))
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
+    )
   })
 }

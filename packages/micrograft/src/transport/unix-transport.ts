@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { chmod } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, chmod } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import {
   resolveOptions,
   ServiceError,
@@ -24,7 +24,10 @@ export interface UnixTransportOptions extends TransportLimits {
  * Messages over Unix sockets, within one machine. Addresses are `unix:/path`. A socket file has mode
  * 0600; one that a dead process left behind is replaced.
  */
-export function unixTransport(options: UnixTransportOptions | undefined, _context: ComponentContext): Transport {
+export function unixTransport(
+  options: UnixTransportOptions | undefined,
+  _context: ComponentContext,
+): Transport {
   const defaults = { ...transportLimits, directory: defaultDirectory() }
   const { directory, ...limits } = resolveOptions('the options of the unix transport', defaults, options)
   return new SocketTransport(unixKind(directory), limits)
@@ -43,6 +46,11 @@ function unixKind(directory: string): SocketKind {
         await ownDirectory(directory)
         path = unixPath(join(directory, `${process.pid}-${randomBytes(6).toString('hex')}.sock`))
       }
+      await access(dirname(path)).catch((cause: unknown) => {
+        throw new ServiceError('invalid-option', `cannot listen on unix:${path}: make its directory first`, {
+          cause,
+        })
+      })
       return {
         listen: { path },
         async opened() {
@@ -54,7 +62,8 @@ function unixKind(directory: string): SocketKind {
     free: (door) => removeStale((door as UnixDoor).listen.path),
     target(address) {
       const path = unixPath(address)
-      if (path === '') throw new ServiceError('invalid-option', `${JSON.stringify(address)} has no path to connect to`)
+      if (path === '')
+        throw new ServiceError('invalid-option', `${JSON.stringify(address)} has no path to connect to`)
       return { path }
     },
     remote: () => 'unix',

@@ -1,6 +1,11 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { decodeDnsMessage, dnsTypes, encodeDnsMessage, type DnsRecord } from '../../dist/registry/dns-message.js'
+import {
+  decodeDnsMessage,
+  dnsTypes,
+  encodeDnsMessage,
+  type DnsRecord,
+} from '../../dist/registry/dns-message.js'
 
 /** A name server on a UDP port of the loopback interface, and what it answers from. */
 export interface DnsServer extends AsyncDisposable {
@@ -34,7 +39,11 @@ export async function openDnsServer(): Promise<DnsServer> {
     const answers = named.filter(({ type }) => dnsTypes[type] === question?.type)
     // Response, recursion available; 3 is "no such name", 2 is "server failure".
     const code = server.mode === 'fail' ? 2 : named.length === 0 ? 3 : 0
-    socket.send(encodeDnsMessage({ id, flags: 0x8180 | code, questions, answers: code ? [] : answers }, true), from.port, from.address)
+    socket.send(
+      encodeDnsMessage({ id, flags: 0x8180 | code, questions, answers: code ? [] : answers }, true),
+      from.port,
+      from.address,
+    )
   })
   return server
 }

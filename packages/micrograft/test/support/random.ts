@@ -25,7 +25,11 @@ export function mutate(bytes: Buffer, random: (below: number) => number, others:
     case 4:
       return Buffer.concat([copy, Buffer.from([random(256), random(256)])])
     case 5:
-      return Buffer.concat([copy.subarray(0, at), Buffer.from([0xff, 0xff, 0xff, 0xff, random(256)]), copy.subarray(at)])
+      return Buffer.concat([
+        copy.subarray(0, at),
+        Buffer.from([0xff, 0xff, 0xff, 0xff, random(256)]),
+        copy.subarray(at),
+      ])
     case 6:
       return Buffer.concat([copy.subarray(0, at), others[random(others.length)] as Buffer])
     case 7:

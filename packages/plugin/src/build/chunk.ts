@@ -21,8 +21,13 @@ export function readMap(text: string): SourceMapText {
 
 /** Code and map with the first lines of the code taken away, which nothing is mapped to. */
 export function withoutLines({ code, map }: Chunk, count: number): Chunk {
-  const lines = (text: string, end: string) => text.split(end).slice(count).join(end)
-  return { code: lines(code, '\n'), map: map && { ...map, mappings: lines(map.mappings, ';') } }
+  return { code: after(code, '\n', count), map: map && { ...map, mappings: after(map.mappings, ';', count) } }
+}
+
+function after(text: string, separator: string, count: number): string {
+  let at = 0
+  for (let i = 0; i < count; i++) at = text.indexOf(separator, at) + 1
+  return text.slice(at)
 }
 
 /** Code and map with `lines` put before them. */

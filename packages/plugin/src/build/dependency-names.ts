@@ -23,6 +23,7 @@ export function portable({ code, map }: Chunk, { inputs }: Metafile): Chunk {
     return /^var \w+ = __(?:commonJS|esm)\(\{$/.test(lines[at - 1] ?? '')
   }
   for (const [i, line] of lines.entries()) {
+    if (!line.startsWith('// ../') && !line.startsWith('  "../')) continue
     const [, before, gone, rest] = written.exec(line) ?? []
     if (before === undefined || gone === undefined || !isWritten(i)) continue
     lines[i] = before + rest

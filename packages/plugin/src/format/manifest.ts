@@ -103,7 +103,10 @@ function sha256(value: unknown): string | undefined {
     : 'has no SHA-256 in lower-case hexadecimal'
 }
 
-/** Whether `value` has exactly `names`, in the order of an object with names given in that order: those that are array indices come first. */
+/**
+ * Whether `value` has exactly `names`, in the order that an object has to which they were given in
+ * theirs: names that are array indices come first.
+ */
 function inOrder(value: Record<string, unknown>, names: readonly string[]): boolean {
   const expected = Object.keys(Object.fromEntries(names.map((name) => [name, true])))
   const actual = Object.keys(value)

@@ -1,11 +1,10 @@
 import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { fstatSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import v8 from 'node:v8'
 import { PluginError, systemCode } from '../errors.js'
 import { requireCount, resolveOptions } from '../options.js'
-import { readExactly } from './read-exactly.js'
+import { withFile } from './open-file.js'
 
 export interface CodeCacheOptions {
   /** A folder for this host alone; made with mode 0700 where it is missing. */
@@ -41,9 +40,16 @@ export class CodeCache {
 
   /** @throws `invalid-option` */
   constructor(options: CodeCacheOptions) {
-    const given = resolveOptions('the options of a code cache', { directory: '', maxBytes: 268_435_456 }, options)
+    const given = resolveOptions(
+      'the options of a code cache',
+      { directory: '', maxBytes: 268_435_456 },
+      options,
+    )
     if (given.directory === '')
-      throw new PluginError('invalid-option', 'a code cache has no directory; name a folder for this host alone')
+      throw new PluginError(
+        'invalid-option',
+        'a code cache has no directory; name a folder for this host alone',
+      )
     requireCount('maxBytes', given.maxBytes, 0)
     this.#directory = given.directory
     this.#maxBytes = given.maxBytes
@@ -141,12 +147,7 @@ export class CodeCacheEntry {
 
 async function readEntry(path: string): Promise<Buffer | undefined> {
   try {
-    const file = await open(path)
-    try {
-      return await readExactly(file, fstatSync(file.fd).size)
-    } finally {
-      await file.close()
-    }
+    return await withFile(path, (file) => file.read(Number(file.stat().size)))
   } catch {
     return undefined
   }

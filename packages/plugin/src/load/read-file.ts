@@ -1,8 +1,8 @@
-import { constants, fstatSync, type BigIntStats } from 'node:fs'
-import { open, realpath, stat, type FileHandle } from 'node:fs/promises'
+import { constants, type BigIntStats } from 'node:fs'
+import { open, realpath, stat } from 'node:fs/promises'
 import { dirname, relative, sep } from 'node:path'
 import { PluginError, reason, systemCode } from '../errors.js'
-import { readExactly } from './read-exactly.js'
+import { withFile, type OpenFile } from './open-file.js'
 
 /** Largest plugin file unless told otherwise: 64 MiB. */
 export const defaultMaxBytes = 67_108_864
@@ -23,56 +23,47 @@ export interface ReadLimits {
  *   `changed-while-reading`.
  */
 export async function readPluginBytes(path: string, limits: ReadLimits): Promise<Buffer> {
-  const file = await openForReading(path)
   try {
-    // Of an open file they are in memory: a trip to another thread would take ten times as long.
-    const before = fstatSync(file.fd, { bigint: true })
-    if (!before.isFile()) {
-      throw new PluginError(
-        'not-a-file',
-        `${path} is a ${kind(before)}, not a file; name the plugin file itself`,
-        { path },
-      )
-    }
-    await checkPlace(path, before, limits)
-    if (before.size === 0n) {
-      throw new PluginError('empty', `${path} is empty; build it again, or copy it again`, { path })
-    }
-    if (before.size > BigInt(limits.maxBytes)) {
-      throw new PluginError(
-        'too-large',
-        `${path} has ${before.size} bytes and the limit is ${limits.maxBytes}; bundle less, or raise maxBytes`,
-        { path },
-      )
-    }
-    const bytes = await readExactly(file, Number(before.size))
-    const after = fstatSync(file.fd, { bigint: true })
-    if (
-      bytes.length !== Number(before.size) ||
-      after.size !== before.size ||
-      after.mtimeNs !== before.mtimeNs
-    ) {
-      throw new PluginError(
-        'changed-while-reading',
-        `${path} was written to while it was read; write to another name and rename it into place`,
-        { path },
-      )
-    }
-    return bytes
+    return await withFile(path, (file) => readWhole(file, path, limits))
   } catch (error) {
     throw error instanceof PluginError ? error : unreadable(path, error)
-  } finally {
-    await file.close()
   }
 }
 
-async function openForReading(path: string): Promise<FileHandle> {
-  try {
-    // Without O_NONBLOCK a named pipe would hold the open until somebody writes to it.
-    return await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
-  } catch (error) {
-    throw unreadable(path, error)
+async function readWhole(file: OpenFile, path: string, limits: ReadLimits): Promise<Buffer> {
+  const before = file.stat()
+  if (!before.isFile()) {
+    throw new PluginError(
+      'not-a-file',
+      `${path} is a ${kind(before)}, not a file; name the plugin file itself`,
+      { path },
+    )
   }
+  await checkPlace(path, before, limits)
+  if (before.size === 0n) {
+    throw new PluginError('empty', `${path} is empty; build it again, or copy it again`, { path })
+  }
+  if (before.size > BigInt(limits.maxBytes)) {
+    throw new PluginError(
+      'too-large',
+      `${path} has ${before.size} bytes and the limit is ${limits.maxBytes}; bundle less, or raise maxBytes`,
+      { path },
+    )
+  }
+  const bytes = await file.read(Number(before.size))
+  const after = file.stat()
+  if (
+    bytes.length !== Number(before.size) ||
+    after.size !== before.size ||
+    after.mtimeNs !== before.mtimeNs
+  ) {
+    throw new PluginError(
+      'changed-while-reading',
+      `${path} was written to while it was read; write to another name and rename it into place`,
+      { path },
+    )
+  }
+  return bytes
 }
 
 async function checkPlace(

@@ -64,6 +64,7 @@ export async function load(file: PluginFile, context: LoadContext): Promise<Open
     registrar.commit(plugin)
     return plugin
   } catch (error) {
+    registrar.withdraw()
     scope.end()
     unmap()
     // An export can be a getter, whose error comes where the exports are read.

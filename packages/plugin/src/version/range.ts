@@ -55,7 +55,7 @@ function sameTriple(a: Version, b: Version): boolean {
 }
 
 function parseAlternative(text: string): Comparator[] | undefined {
-  const between = hyphen.exec(text)
+  const between = text.includes('-') && hyphen.exec(text)
   if (between) {
     const low = toPartial(between, 1)
     const high = toPartial(between, 5)

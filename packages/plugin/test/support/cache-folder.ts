@@ -18,7 +18,9 @@ export class CacheFolder {
 
   /** Waits until there is an entry that is not among `known`, and gives its path. */
   added(known: readonly string[] = []): Promise<string> {
-    return until('an entry is written', async () => (await this.entries()).find((each) => !known.includes(each)))
+    return until('an entry is written', async () =>
+      (await this.entries()).find((each) => !known.includes(each)),
+    )
   }
 
   /** Waits until an entry holds other bytes than these. */

@@ -27,7 +27,11 @@ export interface DebuggedChild {
   event<T = Params>(method: string, which?: (params: T) => boolean): Promise<T>
 }
 
-export async function debuggedChild(t: TestContext, script: string, ...args: string[]): Promise<DebuggedChild> {
+export async function debuggedChild(
+  t: TestContext,
+  script: string,
+  ...args: string[]
+): Promise<DebuggedChild> {
   const child = spawn(process.execPath, ['--inspect-brk=127.0.0.1:0', script, ...args], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'] },
   })
@@ -46,7 +50,11 @@ export async function debuggedChild(t: TestContext, script: string, ...args: str
   const answers = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>()
   const events: { method: string; params: unknown }[] = []
   socket.on('message', (data) => {
-    const message = JSON.parse(data.toString()) as { id?: number; result?: unknown; error?: { message: string } }
+    const message = JSON.parse(data.toString()) as {
+      id?: number
+      result?: unknown
+      error?: { message: string }
+    }
     if (message.id === undefined) return void events.push(message as never)
     const answer = answers.get(message.id)
     answers.delete(message.id)

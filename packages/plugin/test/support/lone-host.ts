@@ -58,6 +58,9 @@ export async function loneHost(shop: Workshop, options?: PlatformOptions): Promi
     timers: process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length,
   })
 
+  // To look at some globals loads them, and they bring others.
+  state()
+
   const host: LoneHost = {
     platform,
     bystander,
