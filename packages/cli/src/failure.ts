@@ -1,3 +1,4 @@
+import { ServiceError } from '@micrograft/contracts'
 import { PluginError, type PluginProblem } from '@micrograft/plugin'
 import { CommanderError, type Command } from 'commander'
 
@@ -19,6 +20,10 @@ export function failureOf(error: unknown, program: Command): Failure {
 
 /** @throws `error` itself where it is no refusal: that is a bug, whose stack is wanted. */
 export function refusalOf(error: unknown): Failure {
+  if (error instanceof ServiceError) {
+    const { code, message } = error
+    return { code, message, path: undefined, problems: [{ code, message }], status: 1 }
+  }
   if (!(error instanceof PluginError)) throw error
   const { code, message, path, problems } = error
   return { code, message, path, problems, status: 1 }

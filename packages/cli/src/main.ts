@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addBuildCommand } from './build-command.js'
+import { addCallCommand } from './call-command.js'
+import { addDescribeCommand } from './describe-command.js'
 import { failureOf } from './failure.js'
 import { addInspectCommand } from './inspect-command.js'
 import { addKeygenCommand } from './keygen-command.js'
 import { printError } from './output.js'
+import { addRunCommand } from './run-command.js'
+import { addServicesCommand } from './services-command.js'
 
 const examples = `
 Examples:
@@ -15,6 +19,8 @@ Examples:
   micrograft keygen -o release                             release.key and release.pub
   micrograft build hello.ts --sign release.key
   micrograft inspect hello.plugin.cjs --verify release.pub
+  micrograft run greeter.plugin.cjs                        a service from a plugin file of type handler
+  micrograft call greeter Say.Hello '{"name":"John"}'
 
 Exit status: 0 done, 1 refused, 2 wrong usage. Each error ends with its code in brackets.`
 
@@ -23,7 +29,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 }
 
 const program = new Command('micrograft')
-  .description('Builds, inspects and signs plugin files.')
+  .description('Builds, inspects and signs plugin files, and runs and calls services.')
   .usage('<command> [options]')
   .version(version, '-V, --version', 'print the version of this command')
   .helpOption('-h, --help', 'print this')
@@ -37,6 +43,10 @@ const program = new Command('micrograft')
 addBuildCommand(program)
 addInspectCommand(program)
 addKeygenCommand(program)
+addRunCommand(program)
+addServicesCommand(program)
+addDescribeCommand(program)
+addCallCommand(program)
 
 // Whoever reads the output may have read enough, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -156,6 +156,10 @@ test('more calls than the server takes at a time are overloaded, and the slots a
 test('a slot whose caller gave up is not used again before the server has answered', async () => {
   const slots: number[] = []
   await using it = await fixture({ [FrameType.call]: (slot) => (slots.push(slot), []) })
+  const warm = it.call()
+  await until('it is connected', () => slots.length === 1)
+  it.peers[0]?.send(reply(slots.pop() as number))
+  await warm
   await assert.rejects(it.call({ timeoutMs: 20 }), code('timeout'))
   const second = it.call()
   await until('the second is there', () => slots.length === 2)

@@ -42,7 +42,6 @@ class HttpBroker implements Broker {
   readonly #subscribers: HttpSubscribers
   readonly #sender = new HttpSender()
   readonly #subscriptions = new Set<Subscription>()
-  #next = 0
   #closed = false
 
   constructor(options: Resolved, context: ComponentContext) {
@@ -110,9 +109,9 @@ class HttpBroker implements Broker {
     this.#sender[Symbol.dispose]()
   }
 
-  /** To one of the group, beginning with the next in turn; to another where that one is gone. */
+  /** To one of the group at random; to another where that one is gone. */
   async #deliver(group: readonly Node[], body: string, signal: AbortSignal | undefined): Promise<void> {
-    const start = this.#next++
+    const start = Math.floor(Math.random() * group.length)
     for (let i = 0; ; i++) {
       try {
         return await this.#sender.send(group[(start + i) % group.length] as Node, body, signal)

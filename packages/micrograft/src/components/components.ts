@@ -1,5 +1,6 @@
 import { ServiceError, type ComponentContext, type ComponentTypes, type Logger, type SharedType } from '@micrograft/contracts'
 import type { Catalogue } from '../catalogue/catalogue.js'
+import { silentLogger } from '../logger/noop-logger.js'
 import type { ResolvedChoice } from './choice.js'
 import { requireComponent } from './contract-shapes.js'
 import { Slot, type SwapOptions, type SwapReport } from './slot.js'
@@ -125,7 +126,7 @@ export class Components {
 
   #log(type: SharedType, name: string): Logger {
     // The logger itself is made without one: what it has to say goes nowhere.
-    return type === 'logger' ? unlogged : this.use('logger').child({ component: `${type} ${name}` })
+    return type === 'logger' ? silentLogger : this.use('logger').child({ component: `${type} ${name}` })
   }
 }
 
@@ -136,6 +137,3 @@ function aborted(made: unknown, signal: AbortSignal): Promise<unknown> {
     Promise.resolve(made).then(resolve, reject)
   })
 }
-
-const nothing = () => undefined
-const unlogged: Logger = { enabled: () => false, trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing, child: () => unlogged }

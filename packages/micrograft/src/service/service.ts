@@ -1,4 +1,4 @@
-import { ServiceError, type ComponentTypes, type HandlerContext, type Logger, type Metadata, type Middleware, type ServerAddress, type ServiceRecord, type SharedType, type Store, type Subscription } from '@micrograft/contracts'
+import { ServiceError, type ComponentTypes, type Logger, type Middleware, type ServerAddress, type ServiceRecord, type SharedType, type Store, type Subscription } from '@micrograft/contracts'
 import { Caller } from '../calls/caller.js'
 import { Catalogue } from '../catalogue/catalogue.js'
 import { Plugins } from '../catalogue/plugins.js'
@@ -39,6 +39,7 @@ export class Service implements AsyncDisposable {
   readonly #plugins: Plugins
   readonly #endpoints = new Endpoints()
   readonly #waiting: (() => Promise<void>)[] = []
+  readonly #whenStopped: (() => Promise<void>)[] = []
   #state: State = 'new'
   #initialising: Promise<Parts> | undefined
   #parts: Parts | undefined
@@ -147,6 +148,11 @@ export class Service implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
+  }
+
+  /** Runs `work` when the service has stopped, before its components are closed. */
+  onStop(work: () => Promise<void>): void {
+    this.#whenStopped.push(work)
   }
 
   /**
@@ -293,6 +299,7 @@ export class Service implements AsyncDisposable {
     await step(() => this.#registration?.[Symbol.asyncDispose]())
     if (parts && before === 'started' && this.#server) await step(() => parts.components.use('server').stop({ graceMs: parts.settings.graceMs }))
     await step(() => parts?.events[Symbol.asyncDispose]())
+    for (const work of this.#whenStopped.splice(0).reverse()) await step(work)
     await step(() => parts?.caller[Symbol.asyncDispose]())
     await step(() => parts?.components.dispose())
     await step(() => this.#plugins.close())
@@ -327,4 +334,3 @@ export function createService(options: ServiceOptions): Service {
   return new Service(options)
 }
 
-export type { HandlerContext, Metadata }

@@ -112,9 +112,10 @@ class OpeningPlatform implements Platform {
     this.#refuseWhenClosed()
     const { limits, keys, policy } = admission(this.#options, options)
     const absolute = resolve(path instanceof URL ? fileURLToPath(path) : path)
+    const reading = readPluginBytes(absolute, limits)
     // Read beside the file; it is looked at once the file is verified.
     const compiled = this.#cache?.at(absolute)
-    const file = parsePluginFile(await readPluginBytes(absolute, limits), absolute)
+    const file = parsePluginFile(await reading, absolute)
     const signedBy = checkSignature(file, keys, policy, absolute)
     checkCompatibility(file.manifest, this.#host.surface, absolute)
     return (await this.#once(file, signedBy, compiled)) as unknown as Plugin<T>
