@@ -40,7 +40,7 @@ function list(folder) {
   }
 }
 
-/** Runs the files and says in one line, and further ones for what is skipped, how that went. */
+/** Runs the files; how that went. */
 function runOn(binary, version, files) {
   console.log(`\nNode ${version}: ${files.length} test files`)
   mkdirSync(`${root}.cache`, { recursive: true })
@@ -81,15 +81,23 @@ function summary(version, tests, status, seconds) {
   const notes = []
   for (const { name, file, skip } of skipped) {
     const what = `${name} (${relative(root, file)})`
-    if (skip !== true) notes.push(`skipped: ${what}: ${skip}`)
+    if (skip !== true) notes.push(`${what}: ${skip}`)
     else if (everySkipHasAReason) wrong.push(`skipped without a reason: ${what}`)
-    else notes.push(`skipped: ${what}, without a reason`)
+    else notes.push(`${what}, without a reason`)
   }
 
   const passed = status === 0 && wrong.length === 0
   const totals = `${ran} tests, ${failed.length} failed, ${skipped.length} skipped, ${seconds} s`
   const line = `Node ${version}: ${passed ? 'passed' : 'FAILED'}: ${totals}`
-  return { passed, lines: [line, ...[...wrong, ...notes].map((each) => `  ${each}`)] }
+  return { version, passed, lines: [line, ...wrong.map((each) => `  ${each}`)], notes }
+}
+
+/** Each skipped test once, and the versions where it is not skipped on all. */
+function tellSkipped(runs) {
+  for (const note of new Set(runs.flatMap(({ notes }) => notes))) {
+    const on = runs.filter(({ notes }) => notes.includes(note)).map(({ version }) => version)
+    console.log(`skipped${on.length < runs.length ? ` on Node ${on.join(', ')}` : ''}: ${note}`)
+  }
 }
 
 const files = testFiles()
@@ -104,5 +112,7 @@ const binaries = [
   ...others.map((version) => [nodeBinary(version), version]),
 ]
 const runs = binaries.map(([binary, version]) => runOn(binary, version, files))
-console.log(`\n${runs.flatMap(({ lines }) => lines).join('\n')}`)
+console.log()
+tellSkipped(runs)
+console.log(runs.flatMap(({ lines }) => lines).join('\n'))
 process.exitCode = runs.every(({ passed }) => passed) ? 0 : 1

@@ -13,7 +13,7 @@ import { describeGo, measureGo } from './go.js'
 import { describeLeaks, measureLeaks } from './leaks.js'
 import { describeOpen, measureOpen } from './open.js'
 import { describeStall, measureStall } from './stall.js'
-import { describeTargets, targets } from './targets.js'
+import { describeShortfalls, describeTargets, targets } from './targets.js'
 
 const parts = ['build', 'open', 'stall', 'calls', 'go', 'leaks'] as const
 
@@ -49,6 +49,7 @@ async function run({ quick, only, out, command }: RunOptions): Promise<void> {
     const date = new Date().toISOString().slice(0, 10)
     const sections = [
       describeTargets(reached),
+      describeShortfalls({ open, leaks }, reached),
       build && describeBuild(build),
       open && describeOpen(open),
       stall && describeStall(stall),

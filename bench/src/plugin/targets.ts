@@ -55,6 +55,43 @@ export function targets({ build, open = [], stall = [], leaks = [] }: Measured):
   return list
 }
 
+/** Why a number of each kind may not be reached, with what the run itself shows of it. */
+export function describeShortfalls(
+  { open = [], leaks = [] }: Measured,
+  list: readonly Target[],
+): string | undefined {
+  const missed = list.filter(({ reached }) => !reached)
+  if (missed.length === 0) return undefined
+  const reasons: string[] = []
+  const smallest = open.find(({ sample }) => sample === 'small')?.variants
+  if (smallest && missed.some(({ what }) => what.includes('first in a process'))) {
+    const once = smallest.plain.first.median - smallest.plain.steady.median
+    const onceImport = smallest.import.first.median - smallest.import.steady.median
+    reasons.push(
+      `**First in a process.** The first \`open\` of a process takes ${number(once)} ms longer than later ones, whatever the file: V8 compiles the platform’s own functions, and OpenSSL and the file system layer are used for the first time. For the first \`import()\` that is ${number(onceImport)} ms, as its code comes with Node and the host’s own modules went that way already. It is paid once; from the second plugin on, *later* applies.`,
+    )
+  }
+  if (missed.some(({ what }) => what.includes(', later'))) {
+    reasons.push(
+      '**Later.** What no cache shortens is running the module code; what the platform adds is reading the file and the cache entry, and SHA-256 over both: each a fixed time or one that grows with the file.',
+    )
+  }
+  if (missed.some(({ what }) => what.startsWith('heap'))) {
+    const settled = leaks
+      .filter(({ loading }) => loading === 'plugin')
+      .map(({ settledRatio }) => settledRatio)
+    reasons.push(
+      `**Heap.** The bare host has a heap of 5 to 7 MB, and V8’s compiled code of the platform’s functions comes to it in the first thousands of cycles. From a fifth of the cycles to the end the heap changes by a factor of ${number(Math.min(...settled))} to ${number(Math.max(...settled))}.`,
+    )
+  }
+  if (missed.some(({ what }) => what.includes('stall'))) {
+    reasons.push(
+      '**Stall.** Compiling and running module code is one turn of the event loop, and cannot be divided.',
+    )
+  }
+  return `## What was not reached, and why\n\n${reasons.join('\n\n')}\n`
+}
+
 /** The design speaks of files of 200 KB. */
 function isOfTheSize({ bytes }: { readonly bytes: number }): boolean {
   return bytes > 180_000 && bytes < 220_000

@@ -1,6 +1,13 @@
 // A selector of one's own: always the first node that the registry names.
 
-import { definePlugin, ServiceError, type ComponentContext, type Node, type Selection, type Selector } from '@micrograft/contracts'
+import {
+  definePlugin,
+  ServiceError,
+  type ComponentContext,
+  type Node,
+  type Selection,
+  type Selector,
+} from '@micrograft/contracts'
 
 export const Plugin = definePlugin({
   name: 'first',
@@ -10,7 +17,11 @@ export const Plugin = definePlugin({
     context.log.info('first selector made')
     return {
       name: 'first',
-      select: async (service) => selectionOf(service, (await context.use('registry').get(service)).flatMap(({ nodes }) => nodes)),
+      select: async (service) =>
+        selectionOf(
+          service,
+          (await context.use('registry').get(service)).flatMap(({ nodes }) => nodes),
+        ),
       [Symbol.asyncDispose]: async () => undefined,
     }
   },

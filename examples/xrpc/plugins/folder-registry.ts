@@ -1,7 +1,14 @@
 // A registry of one's own: every node is a file in the folder that --registry_address names.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { definePlugin, type ComponentContext, type Registry, type RegistryEvent, type RegistryWatcher, type ServiceRecord } from '@micrograft/contracts'
+import {
+  definePlugin,
+  type ComponentContext,
+  type Registry,
+  type RegistryEvent,
+  type RegistryWatcher,
+  type ServiceRecord,
+} from '@micrograft/contracts'
 import { Folder } from './folder.js'
 
 export const Plugin = definePlugin({
@@ -20,8 +27,12 @@ function folderRegistry(folder: Folder<ServiceRecord>): Registry {
   async function* changes(name: string | undefined, signal: AbortSignal): AsyncGenerator<RegistryEvent> {
     let before = new Map<string, ServiceRecord>()
     while (!signal.aborted) {
-      const now = new Map([...(await folder.all())].filter(([, service]) => name === undefined || service.name === name))
-      for (const [id, service] of now) if (JSON.stringify(before.get(id)) !== JSON.stringify(service)) yield { type: before.has(id) ? 'update' : 'create', service }
+      const now = new Map(
+        [...(await folder.all())].filter(([, service]) => name === undefined || service.name === name),
+      )
+      for (const [id, service] of now)
+        if (JSON.stringify(before.get(id)) !== JSON.stringify(service))
+          yield { type: before.has(id) ? 'update' : 'create', service }
       for (const [id, service] of before) if (!now.has(id)) yield { type: 'delete', service }
       before = now
       await sleep(20, undefined, { signal }).catch(() => undefined)

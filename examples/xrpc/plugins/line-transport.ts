@@ -2,7 +2,15 @@
 
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import { definePlugin, ServiceError, type ComponentContext, type Connection, type ConnectionHandler, type Listener, type Transport } from '@micrograft/contracts'
+import {
+  definePlugin,
+  ServiceError,
+  type ComponentContext,
+  type Connection,
+  type ConnectionHandler,
+  type Listener,
+  type Transport,
+} from '@micrograft/contracts'
 
 export const Plugin = definePlugin({
   name: 'line',
@@ -22,11 +30,16 @@ function lineTransport(): Transport {
     sockets.add(socket)
     const connection: Connection = {
       remote: `${socket.remoteAddress}:${socket.remotePort}`,
-      send: ({ header, body }) => socket.write(`${JSON.stringify({ header, body: Buffer.from(body).toString('base64') })}\n`),
-      drained: () => new Promise((resolve) => (socket.writableNeedDrain ? socket.once('drain', resolve) : resolve())),
+      send: ({ header, body }) =>
+        socket.write(`${JSON.stringify({ header, body: Buffer.from(body).toString('base64') })}\n`),
+      drained: () =>
+        new Promise((resolve) => (socket.writableNeedDrain ? socket.once('drain', resolve) : resolve())),
       pause: () => void socket.pause(),
       resume: () => void socket.resume(),
-      close: () => new Promise((resolve) => (socket.destroyed ? resolve() : socket.once('close', () => resolve()).end())),
+      close: () =>
+        new Promise((resolve) =>
+          socket.destroyed ? resolve() : socket.once('close', () => resolve()).end(),
+        ),
       destroy: () => void socket.destroy(),
     }
     const handler = handlerOf(connection)
@@ -49,7 +62,9 @@ function lineTransport(): Transport {
     async listen(address, accept): Promise<Listener> {
       const [host, port] = (address || '127.0.0.1:0').split(':')
       const server = createServer((socket) => void wrap(socket, accept))
-      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(Number(port), host, resolve))
+      await new Promise<void>((resolve, reject) =>
+        server.once('error', reject).listen(Number(port), host, resolve),
+      )
       const listener = {
         address: `${host}:${(server.address() as AddressInfo).port}`,
         [Symbol.asyncDispose]: async () => void server.close(),
@@ -61,7 +76,8 @@ function lineTransport(): Transport {
       const [host, port] = address.split(':')
       return new Promise((resolve, reject) => {
         const socket = connect(Number(port), host)
-        const refused = (cause: Error) => reject(new ServiceError('unavailable', `cannot reach ${address}: ${cause.message}`, { cause }))
+        const refused = (cause: Error) =>
+          reject(new ServiceError('unavailable', `cannot reach ${address}: ${cause.message}`, { cause }))
         socket.once('error', refused)
         socket.once('connect', () => {
           socket.off('error', refused)

@@ -1,6 +1,18 @@
 // The other end of the wire of xrpc-client.ts.
 
-import { definePlugin, ServiceError, type ComponentContext, type Connection, type ConnectionHandler, type Listener, type Message, type Server, type ServerAddress, type ServerContext, type StopOptions } from '@micrograft/contracts'
+import {
+  definePlugin,
+  ServiceError,
+  type ComponentContext,
+  type Connection,
+  type ConnectionHandler,
+  type Listener,
+  type Message,
+  type Server,
+  type ServerAddress,
+  type ServerContext,
+  type StopOptions,
+} from '@micrograft/contracts'
 
 export const Plugin = definePlugin({
   name: 'xrpc',
@@ -24,7 +36,10 @@ class XrpcServer implements Server {
 
   async start(context: ServerContext): Promise<ServerAddress> {
     this.#listener = await context.listen((connection) => this.#accept(connection, context))
-    return { address: this.#listener.address, metadata: { protocol: this.protocol, transport: this.#context.use('transport').name } }
+    return {
+      address: this.#listener.address,
+      metadata: { protocol: this.protocol, transport: this.#context.use('transport').name },
+    }
   }
 
   async stop({ graceMs = 10_000 }: StopOptions = {}): Promise<void> {
@@ -54,16 +69,30 @@ class XrpcServer implements Server {
     }
   }
 
-  async #serve({ header, body }: Message, connection: Connection, { dispatcher }: ServerContext, signal: AbortSignal): Promise<void> {
+  async #serve(
+    { header, body }: Message,
+    connection: Connection,
+    { dispatcher }: ServerContext,
+    signal: AbortSignal,
+  ): Promise<void> {
     const id = header['xrpc-id'] ?? ''
     const contentType = header['content-type'] ?? ''
-    const request = { service: this.#context.service, endpoint: header['xrpc-endpoint'] ?? '', contentType, metadata: {}, remote: connection.remote, signal, deadline: undefined }
+    const request = {
+      service: this.#context.service,
+      endpoint: header['xrpc-endpoint'] ?? '',
+      contentType,
+      metadata: {},
+      remote: connection.remote,
+      signal,
+      deadline: undefined,
+    }
     try {
       const reply = await dispatcher.unary(request, body)
       connection.send({ header: { 'xrpc-id': id, 'content-type': reply.contentType }, body: reply.body })
     } catch (error) {
       const wire = JSON.stringify(ServiceError.from(error).toWire())
-      if (!signal.aborted) connection.send({ header: { 'xrpc-id': id, 'xrpc-error': wire }, body: new Uint8Array() })
+      if (!signal.aborted)
+        connection.send({ header: { 'xrpc-id': id, 'xrpc-error': wire }, body: new Uint8Array() })
     }
   }
 }

@@ -16,8 +16,16 @@ const files = new Map<string, string>()
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'micrograft-xrpc-'))
-  const names = ['xrpc-client', 'xrpc-server', 'line-transport', 'folder-registry', 'folder-broker', 'first-selector']
-  for (const name of names) files.set(name, (await build(source(name), { name, outDir: folder, type: name.split('-')[1] })).path)
+  const names = [
+    'xrpc-client',
+    'xrpc-server',
+    'line-transport',
+    'folder-registry',
+    'folder-broker',
+    'first-selector',
+  ]
+  for (const name of names)
+    files.set(name, (await build(source(name), { name, outDir: folder, type: name.split('-')[1] })).path)
 })
 
 after(() => rm(folder, { recursive: true, force: true }))
@@ -33,11 +41,25 @@ interface Run {
 }
 
 function start(t: TestContext, name: string, args: readonly string[], env: Record<string, string>): Run {
-  const child = spawn(process.execPath, [program(name), ...args], { env: { PATH: process.env['PATH'], TMPDIR: folder, XDG_RUNTIME_DIR: join(folder, t.name.replace(/\W/g, '')), ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [program(name), ...args], {
+    env: {
+      PATH: process.env['PATH'],
+      TMPDIR: folder,
+      XDG_RUNTIME_DIR: join(folder, t.name.replace(/\W/g, '')),
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   t.after(() => child.kill('SIGKILL'))
   const lines: string[] = []
   const log: string[] = []
-  const seen = (list: string[]) => (chunk: Buffer) => list.push(...chunk.toString().split('\n').filter((each) => each !== ''))
+  const seen = (list: string[]) => (chunk: Buffer) =>
+    list.push(
+      ...chunk
+        .toString()
+        .split('\n')
+        .filter((each) => each !== ''),
+    )
   child.stdout.on('data', seen(lines))
   child.stderr.on('data', seen(log))
   return {
@@ -46,7 +68,8 @@ function start(t: TestContext, name: string, args: readonly string[], env: Recor
     log,
     async line(expected) {
       while (!lines.includes(expected)) {
-        if (child.exitCode !== null) assert.fail(`${name} ended with ${child.exitCode} before it printed ${expected}: ${log.join('\n')}`)
+        if (child.exitCode !== null)
+          assert.fail(`${name} ended with ${child.exitCode} before it printed ${expected}: ${log.join('\n')}`)
         await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
       }
     },
@@ -55,19 +78,27 @@ function start(t: TestContext, name: string, args: readonly string[], env: Recor
 
 async function logged(run: Run, event: string): Promise<void> {
   while (!run.log.some((line) => line.includes(event))) {
-    if (run.child.exitCode !== null) assert.fail(`ended with ${run.child.exitCode} before it logged ${event}: ${run.log.join('\n')}`)
+    if (run.child.exitCode !== null)
+      assert.fail(`ended with ${run.child.exitCode} before it logged ${event}: ${run.log.join('\n')}`)
     await Promise.race([once(run.child.stderr as NodeJS.ReadableStream, 'data'), once(run.child, 'exit')])
   }
 }
 
 /** Starts the two programs, unchanged, each with its plugins and flags, and sees them talk. */
-async function talk(t: TestContext, greeter: { args?: string[]; env?: Record<string, string> }, caller: { args?: string[]; env?: Record<string, string> } = greeter): Promise<{ greeter: Run; caller: Run }> {
+async function talk(
+  t: TestContext,
+  greeter: { args?: string[]; env?: Record<string, string> },
+  caller: { args?: string[]; env?: Record<string, string> } = greeter,
+): Promise<{ greeter: Run; caller: Run }> {
   const service = start(t, 'greeter', greeter.args ?? [], greeter.env ?? {})
   await logged(service, '"event":"started"')
   const client = start(t, 'caller', caller.args ?? [], caller.env ?? {})
   await client.line('Hello John')
   await service.line('order 1')
-  const [status] = client.child.exitCode === null ? ((await once(client.child, 'exit')) as [number]) : [client.child.exitCode]
+  const [status] =
+    client.child.exitCode === null
+      ? ((await once(client.child, 'exit')) as [number])
+      : [client.child.exitCode]
   assert.equal(status, 0, client.log.join('\n'))
   service.child.kill('SIGTERM')
   const [end] = (await once(service.child, 'exit')) as [number]
@@ -84,13 +115,20 @@ test('talk by the default components', async (t) => {
 
 test('talk by a client that the framework has never heard of, chosen by a flag', async (t) => {
   const MICRO_PLUGIN = plugins('xrpc-client', 'xrpc-server')
-  const { greeter, caller } = await talk(t, { args: ['--client=xrpc', '--server=xrpc'], env: { MICRO_PLUGIN } })
+  const { greeter, caller } = await talk(t, {
+    args: ['--client=xrpc', '--server=xrpc'],
+    env: { MICRO_PLUGIN },
+  })
   assert.ok(made(greeter, 'xrpc server made'))
   assert.ok(made(caller, 'xrpc client made'))
 })
 
 test('talk by the same, chosen by the environment', async (t) => {
-  const env = { MICRO_PLUGIN: plugins('xrpc-client', 'xrpc-server'), MICRO_CLIENT: 'xrpc', MICRO_SERVER: 'xrpc' }
+  const env = {
+    MICRO_PLUGIN: plugins('xrpc-client', 'xrpc-server'),
+    MICRO_CLIENT: 'xrpc',
+    MICRO_SERVER: 'xrpc',
+  }
   const { caller } = await talk(t, { env })
   assert.ok(made(caller, 'xrpc client made'))
 })
@@ -103,21 +141,46 @@ const others: [type: string, file: string, name: string, args: string[]][] = [
 ]
 
 for (const [type, file, name, args] of others) {
-  const here = (t: TestContext) => args.map((each) => each.replace(/[A-Z]+$/, (folderName) => join(folder, t.name.replace(/\W/g, ''), folderName)))
+  const here = (t: TestContext) =>
+    args.map((each) =>
+      each.replace(/[A-Z]+$/, (folderName) => join(folder, t.name.replace(/\W/g, ''), folderName)),
+    )
   test(`talk by a ${type} from a plugin file, chosen by a flag`, async (t) => {
-    const { caller } = await talk(t, { args: [`--${type}=${name}`, ...here(t)], env: { MICRO_PLUGIN: plugins(file) } })
+    const { caller } = await talk(t, {
+      args: [`--${type}=${name}`, ...here(t)],
+      env: { MICRO_PLUGIN: plugins(file) },
+    })
     assert.ok(made(caller, `${name} ${type} made`))
   })
   test(`talk by a ${type} from a plugin file, chosen by the environment`, async (t) => {
-    const { caller } = await talk(t, { args: here(t), env: { MICRO_PLUGIN: plugins(file), [`MICRO_${type.toUpperCase()}`]: name } })
+    const { caller } = await talk(t, {
+      args: here(t),
+      env: { MICRO_PLUGIN: plugins(file), [`MICRO_${type.toUpperCase()}`]: name },
+    })
     assert.ok(made(caller, `${name} ${type} made`))
   })
 }
 
 test('talk by all of them at once, from a folder', async (t) => {
-  const args = ['--client=xrpc', '--server=xrpc', '--transport=line', '--registry=folder', `--registry_address=${join(folder, 'all-nodes')}`, '--broker=folder', `--broker_address=${join(folder, 'all-messages')}`, '--selector=first']
+  const args = [
+    '--client=xrpc',
+    '--server=xrpc',
+    '--transport=line',
+    '--registry=folder',
+    `--registry_address=${join(folder, 'all-nodes')}`,
+    '--broker=folder',
+    `--broker_address=${join(folder, 'all-messages')}`,
+    '--selector=first',
+  ]
   const { greeter, caller } = await talk(t, { args, env: { MICRO_PLUGIN: folder } })
-  for (const event of ['xrpc client made', 'line transport made', 'folder registry made', 'folder broker made', 'first selector made']) assert.ok(made(caller, event), event)
+  for (const event of [
+    'xrpc client made',
+    'line transport made',
+    'folder registry made',
+    'folder broker made',
+    'first selector made',
+  ])
+    assert.ok(made(caller, event), event)
   assert.ok(made(greeter, 'xrpc server made'))
 })
 

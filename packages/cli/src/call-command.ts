@@ -28,12 +28,19 @@ export function addCallCommand(program: Command): void {
     .action(callEndpoint)
 }
 
-async function callEndpoint(service: string, endpoint: string, request: string, given: readonly string[], flags: Flags): Promise<void> {
+async function callEndpoint(
+  service: string,
+  endpoint: string,
+  request: string,
+  given: readonly string[],
+  flags: Flags,
+): Promise<void> {
   // A request that was left out makes room for the first flag.
   const { words, flags: serviceFlags } = splitFlags([request, ...given])
   const body = parseRequest(words[0] ?? '{}')
   const metadata = Object.fromEntries((flags.metadata ?? []).map(parsePair))
-  const print = (value: unknown) => process.stdout.write(`${JSON.stringify(value, null, flags.json || flags.stream ? undefined : 2)}\n`)
+  const print = (value: unknown) =>
+    process.stdout.write(`${JSON.stringify(value, null, flags.json || flags.stream ? undefined : 2)}\n`)
   await withService(serviceFlags, async ({ client }) => {
     const options = { metadata, address: flags.address }
     if (!flags.stream) return print(await client.call(service, endpoint, body, options))
@@ -45,12 +52,17 @@ function parseRequest(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch (cause) {
-    throw new ServiceError('bad-request', `the request is not JSON: ${(cause as Error).message}; write it as '{"name":"John"}'`, { cause })
+    throw new ServiceError(
+      'bad-request',
+      `the request is not JSON: ${(cause as Error).message}; write it as '{"name":"John"}'`,
+      { cause },
+    )
   }
 }
 
 function parsePair(pair: string): [string, string] {
   const at = pair.indexOf('=')
-  if (at < 1) throw new ServiceError('invalid-option', `${JSON.stringify(pair)} is no metadata; write name=value`)
+  if (at < 1)
+    throw new ServiceError('invalid-option', `${JSON.stringify(pair)} is no metadata; write name=value`)
   return [pair.slice(0, at), pair.slice(at + 1)]
 }

@@ -21,23 +21,36 @@ export function addDescribeCommand(program: Command): void {
     .action(describeService)
 }
 
-async function describeService(name: string, given: readonly string[], { json = false }: Flags): Promise<void> {
+async function describeService(
+  name: string,
+  given: readonly string[],
+  { json = false }: Flags,
+): Promise<void> {
   const records = await withService(splitFlags(given).flags, (service) => service.use('registry').get(name))
   if (records.length === 0) {
-    throw new ServiceError('not-found', `no node of ${name} is registered; see micrograft services for those that are`)
+    throw new ServiceError(
+      'not-found',
+      `no node of ${name} is registered; see micrograft services for those that are`,
+    )
   }
   printResult(records.map(describe).join('\n'), records, json)
 }
 
 function describe({ name, version, endpoints, nodes }: ServiceRecord): string {
-  const kinds: Readonly<Record<string, string>> = { server: 'gives a stream', client: 'takes a stream', true: 'streams both ways' }
+  const kinds: Readonly<Record<string, string>> = {
+    server: 'gives a stream',
+    client: 'takes a stream',
+    true: 'streams both ways',
+  }
   return [
     strong(`${printable(name)} ${printable(version)}`),
     ...endpoints.map((endpoint) => {
       const kind = kinds[endpoint.metadata['stream'] ?? '']
       return `  ${printable(endpoint.name)}${kind === undefined ? '' : `  (${kind})`}`
     }),
-    ...nodes.map(({ id, address, metadata }) => `  node ${printable(id)} at ${printable(address)}${pairs(metadata)}`),
+    ...nodes.map(
+      ({ id, address, metadata }) => `  node ${printable(id)} at ${printable(address)}${pairs(metadata)}`,
+    ),
   ].join('\n')
 }
 

@@ -10,7 +10,9 @@ export function addRunCommand(program: Command): void {
   program
     .command('run')
     .summary('run a service from a plugin file')
-    .description('Runs a service whose endpoints come from a plugin file of type handler, until SIGINT or SIGTERM.')
+    .description(
+      'Runs a service whose endpoints come from a plugin file of type handler, until SIGINT or SIGTERM.',
+    )
     .argument('<file>', 'the plugin file')
     .argument('[flags...]', 'flags of a service, written with =')
     .allowUnknownOption()
@@ -28,7 +30,9 @@ async function runFile(file: string, given: readonly string[], { name, json = fa
     await service.init(splitFlags(given).flags)
     await service.start()
     const { name: started, address } = service
-    process.stdout.write(`${json ? JSON.stringify({ name: started, address }) : `${started} answers at ${address}`}\n`)
+    process.stdout.write(
+      `${json ? JSON.stringify({ name: started, address }) : `${started} answers at ${address}`}\n`,
+    )
     await asked()
   } finally {
     await service.stop()

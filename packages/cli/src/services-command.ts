@@ -11,7 +11,9 @@ export function addServicesCommand(program: Command): void {
   program
     .command('services')
     .summary('list the services that the registry knows')
-    .description('Lists every service that the registry knows, with its versions and how many nodes each has.')
+    .description(
+      'Lists every service that the registry knows, with its versions and how many nodes each has.',
+    )
     .argument('[flags...]', 'flags of a service, written with =')
     .allowUnknownOption()
     .option('--json', 'print one line of JSON')
@@ -29,6 +31,9 @@ function table(records: readonly ServiceRecord[]): string {
   if (records.length === 0) return 'no service is registered'
   const width = Math.max(...records.map(({ name }) => name.length))
   return records
-    .map(({ name, version, nodes }) => `${printable(name).padEnd(width)}  ${printable(version)}  ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`)
+    .map(
+      ({ name, version, nodes }) =>
+        `${printable(name).padEnd(width)}  ${printable(version)}  ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`,
+    )
     .join('\n')
 }

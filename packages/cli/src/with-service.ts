@@ -4,7 +4,10 @@ import type { Service } from 'micrograft'
  * Runs `work` with a service that only calls, set up by the environment and by flags of a service that
  * stand among the command's own, written as `--registry=memory`.
  */
-export async function withService<T>(flags: readonly string[], work: (service: Service) => Promise<T>): Promise<T> {
+export async function withService<T>(
+  flags: readonly string[],
+  work: (service: Service) => Promise<T>,
+): Promise<T> {
   const { createService } = await import('micrograft')
   const service = createService({ name: 'micrograft', logger: 'noop' })
   try {
@@ -17,8 +20,14 @@ export async function withService<T>(flags: readonly string[], work: (service: S
 }
 
 /** Splits what a command was given into its arguments and the flags of a service. */
-export function splitFlags(given: readonly string[]): { readonly words: readonly string[]; readonly flags: readonly string[] } {
-  return { words: given.filter((each) => !each.startsWith('--')), flags: given.filter((each) => each.startsWith('--')) }
+export function splitFlags(given: readonly string[]): {
+  readonly words: readonly string[]
+  readonly flags: readonly string[]
+} {
+  return {
+    words: given.filter((each) => !each.startsWith('--')),
+    flags: given.filter((each) => each.startsWith('--')),
+  }
 }
 
 /** What every command that talks to services says of itself. */

@@ -23,9 +23,14 @@ export const Plugin = definePlugin({
 `
 
 /** A greeter that runs from a plugin file, and a registry of the test's own. */
-async function running(t: TestContext): Promise<{ line: CommandLine; flags: string[]; address: string; stop: () => Promise<number | null> }> {
+async function running(
+  t: TestContext,
+): Promise<{ line: CommandLine; flags: string[]; address: string; stop: () => Promise<number | null> }> {
   const line = await commandLine(t)
-  await line.write('settings.json', JSON.stringify({ registry: 'local', registry_address: [line.path('nodes')] }))
+  await line.write(
+    'settings.json',
+    JSON.stringify({ registry: 'local', registry_address: [line.path('nodes')] }),
+  )
   await line.write('greeter.ts', greeter)
   const built = await line.micrograft('build', 'greeter.ts', '-o', 'greeter.plugin.cjs', '--type', 'handler')
   assert.equal(built.status, 0, built.stderr)
@@ -41,16 +46,44 @@ test('runs a service from a plugin file, lists it, describes it and calls it', a
 
   const listed = await line.micrograft('services', ...flags)
   assert.equal(listed.stdout, 'greeter  1.2.0  1 node\n')
-  const [record] = JSON.parse((await line.micrograft('services', '--json', ...flags)).stdout) as [{ name: string; nodes: { address: string }[] }]
+  const [record] = JSON.parse((await line.micrograft('services', '--json', ...flags)).stdout) as [
+    { name: string; nodes: { address: string }[] },
+  ]
   assert.deepEqual([record.name, record.nodes[0]?.address], ['greeter', address])
 
   const described = await line.micrograft('describe', 'greeter', ...flags)
-  assert.match(described.stdout, /^greeter 1\.2\.0\n {2}Say\.Count {2}\(gives a stream\)\n {2}Say\.Hello\n {2}node greeter-\S+ at 127\.0\.0\.1:\d+ /)
+  assert.match(
+    described.stdout,
+    /^greeter 1\.2\.0\n {2}Say\.Count {2}\(gives a stream\)\n {2}Say\.Hello\n {2}node greeter-\S+ at 127\.0\.0\.1:\d+ /,
+  )
 
-  assert.deepEqual(await line.micrograft('call', 'greeter', 'Say.Hello', '{"name":"John"}', '--json', ...flags), { status: 0, stdout: '{"msg":"Hello John"}\n', stderr: '' })
-  assert.equal((await line.micrograft('call', 'greeter', 'Say.Hello', '{"name":"John"}', ...flags, '--metadata', 'greeting=Hi')).stdout, '{\n  "msg": "Hi John"\n}\n')
-  assert.equal((await line.micrograft('call', 'greeter', 'Say.Count', '{"to":2}', '--stream', ...flags)).stdout, '1\n2\n')
-  assert.equal((await line.micrograft('call', 'whoever', 'Say.Hello', '{"name":"John"}', '--json', '--address', address)).stdout, '{"msg":"Hello John"}\n')
+  assert.deepEqual(
+    await line.micrograft('call', 'greeter', 'Say.Hello', '{"name":"John"}', '--json', ...flags),
+    { status: 0, stdout: '{"msg":"Hello John"}\n', stderr: '' },
+  )
+  assert.equal(
+    (
+      await line.micrograft(
+        'call',
+        'greeter',
+        'Say.Hello',
+        '{"name":"John"}',
+        ...flags,
+        '--metadata',
+        'greeting=Hi',
+      )
+    ).stdout,
+    '{\n  "msg": "Hi John"\n}\n',
+  )
+  assert.equal(
+    (await line.micrograft('call', 'greeter', 'Say.Count', '{"to":2}', '--stream', ...flags)).stdout,
+    '1\n2\n',
+  )
+  assert.equal(
+    (await line.micrograft('call', 'whoever', 'Say.Hello', '{"name":"John"}', '--json', '--address', address))
+      .stdout,
+    '{"msg":"Hello John"}\n',
+  )
 
   assert.equal(await stop(), 0)
   assert.equal((await line.micrograft('services', ...flags)).stdout, 'no service is registered\n')
@@ -63,18 +96,33 @@ test('says what is wrong with a call, and ends with 1', async (t) => {
     assert.equal(status, 1)
     return stderr
   }
-  assert.match(await refused('call', 'greeter', 'Say.Nothing', ...flags), /no endpoint Say\.Nothing.*\[not-found\]/)
+  assert.match(
+    await refused('call', 'greeter', 'Say.Nothing', ...flags),
+    /no endpoint Say\.Nothing.*\[not-found\]/,
+  )
   assert.match(await refused('call', 'nobody', 'Say.Hello', ...flags), /nobody.*\[not-found\]/)
-  assert.match(await refused('call', 'greeter', 'Say.Hello', '{name', ...flags), /the request is not JSON.*\[bad-request\]/)
-  assert.match(await refused('describe', 'nobody', ...flags), /no node of nobody is registered.*\[not-found\]/)
+  assert.match(
+    await refused('call', 'greeter', 'Say.Hello', '{name', ...flags),
+    /the request is not JSON.*\[bad-request\]/,
+  )
+  assert.match(
+    await refused('describe', 'nobody', ...flags),
+    /no node of nobody is registered.*\[not-found\]/,
+  )
   assert.match(await refused('services', '--registry=locl'), /did you mean local\?.*\[invalid-option\]/)
-  assert.match(await refused('services', '--regstry=local'), /--regstry.*did you mean registry\?.*\[invalid-option\]/)
+  assert.match(
+    await refused('services', '--regstry=local'),
+    /--regstry.*did you mean registry\?.*\[invalid-option\]/,
+  )
   assert.match(await refused('run', 'nothing.plugin.cjs'), /nothing\.plugin\.cjs.*\[not-found\]/)
 })
 
 test('refuses to run a plugin that answers no calls', async (t) => {
   const line = await commandLine(t)
-  await line.write('store.ts', `export const Plugin = { name: 'kept', type: 'store', version: '1.0.0', newFunc: () => ({}) }`)
+  await line.write(
+    'store.ts',
+    `export const Plugin = { name: 'kept', type: 'store', version: '1.0.0', newFunc: () => ({}) }`,
+  )
   await line.micrograft('build', 'store.ts', '-o', 'store.plugin.cjs')
   const { status, stderr } = await line.micrograft('run', 'store.plugin.cjs')
   assert.equal(status, 1)

@@ -99,14 +99,20 @@ export function serverStream<O, R = unknown, S extends Schema | undefined = unde
 
 /** An endpoint that takes a stream and gives one reply. */
 export function clientStream<O, R = unknown, S extends Schema | undefined = undefined>(
-  options: EndpointOptions<S, (requests: AsyncIterable<OutputOf<S, R>>, context: HandlerContext) => O | Promise<O>>,
+  options: EndpointOptions<
+    S,
+    (requests: AsyncIterable<OutputOf<S, R>>, context: HandlerContext) => O | Promise<O>
+  >,
 ): TypedEndpoint<'client', InputOf<S, R>, O> {
   return { ...options, kind: 'client', handle: options.handle as never }
 }
 
 /** An endpoint that takes a stream and gives a stream. */
 export function twoWay<O, R = unknown, S extends Schema | undefined = undefined>(
-  options: EndpointOptions<S, (requests: AsyncIterable<OutputOf<S, R>>, context: HandlerContext) => AsyncIterable<O>>,
+  options: EndpointOptions<
+    S,
+    (requests: AsyncIterable<OutputOf<S, R>>, context: HandlerContext) => AsyncIterable<O>
+  >,
 ): TypedEndpoint<'two-way', InputOf<S, R>, O> {
   return { ...options, kind: 'two-way', handle: options.handle as never }
 }

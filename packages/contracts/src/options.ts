@@ -20,7 +20,10 @@ export function resolveOptions<T extends object, D extends { readonly [K in keyo
   const resolved: Record<string, unknown> = { ...defaults }
   for (const [name, value] of Object.entries(options ?? {})) {
     if (!Object.hasOwn(defaults, name)) {
-      throw new ServiceError('invalid-option', `${what} have no ${JSON.stringify(name)}; there are ${Object.keys(defaults).join(', ')}`)
+      throw new ServiceError(
+        'invalid-option',
+        `${what} have no ${JSON.stringify(name)}; there are ${Object.keys(defaults).join(', ')}`,
+      )
     }
     if (value !== undefined) resolved[name] = value
   }

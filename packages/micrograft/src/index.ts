@@ -1,7 +1,13 @@
 export * from '@micrograft/contracts'
 export type { Backoff } from './calls/backoff.js'
 export type { Caller } from './calls/caller.js'
-export type { CallStream, RequestOptions, ServiceCalls, ServiceChannels, ServiceStreams } from './calls/caller-types.js'
+export type {
+  CallStream,
+  RequestOptions,
+  ServiceCalls,
+  ServiceChannels,
+  ServiceStreams,
+} from './calls/caller-types.js'
 export { Catalogue } from './catalogue/catalogue.js'
 export type { Plugins } from './catalogue/plugins.js'
 export type { Choice } from './components/choice.js'

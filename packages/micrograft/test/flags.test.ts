@@ -19,13 +19,22 @@ const refusal = (argv: string[], env: Record<string, string> = {}) => {
 }
 
 test('reads flags as --name=value and as --name value, and the last counts', () => {
-  const { flags } = parseFlags(['--client=xrpc', '--broker', 'nats', '--broker', 'http', '--client-retries=3'], {})
+  const { flags } = parseFlags(
+    ['--client=xrpc', '--broker', 'nats', '--broker', 'http', '--client-retries=3'],
+    {},
+  )
   assert.deepEqual(flags, { client: 'xrpc', broker: 'http', client_retries: 3 })
 })
 
 test('reads lists, pairs, durations and seconds', () => {
   const { flags } = parseFlags(
-    ['--broker_address=a:1,b:2', '--server_metadata=zone=a', '--server_metadata=rack=7', '--register_ttl=60', '--client_request_timeout=1m30s'],
+    [
+      '--broker_address=a:1,b:2',
+      '--server_metadata=zone=a',
+      '--server_metadata=rack=7',
+      '--register_ttl=60',
+      '--client_request_timeout=1m30s',
+    ],
     {},
   )
   assert.deepEqual(flags, {
@@ -40,16 +49,36 @@ test('a flag counts before the environment, that before the config file', async 
   const folder = await mkdtemp(join(tmpdir(), 'micrograft-'))
   t.after(() => rm(folder, { recursive: true }))
   const file = join(folder, 'service.json')
-  await writeFile(file, JSON.stringify({ client: 'file', broker: 'file', registry: 'file', broker_address: ['x:1', 'y:2'] }))
-  const { flags } = parseFlags(['--client=flag'], { MICRO_CONFIG_FILE: file, MICRO_CLIENT: 'env', MICRO_BROKER: 'env' })
-  assert.deepEqual(flags, { config_file: file, client: 'flag', broker: 'env', registry: 'file', broker_address: ['x:1', 'y:2'] })
+  await writeFile(
+    file,
+    JSON.stringify({ client: 'file', broker: 'file', registry: 'file', broker_address: ['x:1', 'y:2'] }),
+  )
+  const { flags } = parseFlags(['--client=flag'], {
+    MICRO_CONFIG_FILE: file,
+    MICRO_CLIENT: 'env',
+    MICRO_BROKER: 'env',
+  })
+  assert.deepEqual(flags, {
+    config_file: file,
+    client: 'flag',
+    broker: 'env',
+    registry: 'file',
+    broker_address: ['x:1', 'y:2'],
+  })
 })
 
 test('every flag has its variable, and an empty one is none', () => {
   assert.deepEqual(parseFlags([], { MICRO_CLIENT: '', MICRO_STORE_TABLE: 't' }).flags, { store_table: 't' })
   for (const name of flagNames) {
     const value = { config_file: '' }[name as 'config_file'] ?? '1'
-    if (value === '' || name === 'server_metadata' || name.endsWith('timeout') || name.endsWith('pool_ttl') || name.endsWith('grace')) continue
+    if (
+      value === '' ||
+      name === 'server_metadata' ||
+      name.endsWith('timeout') ||
+      name.endsWith('pool_ttl') ||
+      name.endsWith('grace')
+    )
+      continue
     assert.ok(name in parseFlags([], { [`MICRO_${name.toUpperCase()}`]: value }).flags, name)
   }
 })
@@ -74,8 +103,14 @@ test('an unknown name in the config file is refused with the file', async (t) =>
 })
 
 test('a value that does not parse says where it came from and what is expected', () => {
-  assert.match(refusal(['--client_request_timeout=soon']), /--client_request_timeout is "soon"; it takes a duration such as 500ms/)
-  assert.match(refusal([], { MICRO_REGISTER_TTL: '1.5' }), /MICRO_REGISTER_TTL is "1\.5"; it takes whole seconds/)
+  assert.match(
+    refusal(['--client_request_timeout=soon']),
+    /--client_request_timeout is "soon"; it takes a duration such as 500ms/,
+  )
+  assert.match(
+    refusal([], { MICRO_REGISTER_TTL: '1.5' }),
+    /MICRO_REGISTER_TTL is "1\.5"; it takes whole seconds/,
+  )
   assert.match(refusal(['--client_retries=-1']), /whole number from 0 up/)
   assert.match(refusal(['--server_metadata=zone']), /name=value/)
   assert.match(refusal(['--client']), /--client has no value/)
@@ -88,6 +123,16 @@ test('what comes after -- is not looked at, and --help is told', () => {
 })
 
 test('durations are as Go writes them', () => {
-  const cases: [string, number | undefined][] = [['0', 0], ['5s', 5000], ['1m30s', 90_000], ['250ms', 250], ['1.5h', 5_400_000], ['5', undefined], ['', undefined], ['5 s', undefined], ['-1s', undefined]]
+  const cases: [string, number | undefined][] = [
+    ['0', 0],
+    ['5s', 5000],
+    ['1m30s', 90_000],
+    ['250ms', 250],
+    ['1.5h', 5_400_000],
+    ['5', undefined],
+    ['', undefined],
+    ['5 s', undefined],
+    ['-1s', undefined],
+  ]
   for (const [text, ms] of cases) assert.equal(parseDuration(text), ms, text)
 })

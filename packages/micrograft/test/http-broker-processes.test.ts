@@ -23,7 +23,10 @@ interface Subscriber {
 }
 
 async function processOf(t: TestContext, directory: string, topic: string, queue = ''): Promise<Subscriber> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', subscriber, directory, topic, queue], { stdio: ['ignore', 'pipe', 'inherit'], cwd: new URL('..', import.meta.url) })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', subscriber, directory, topic, queue], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: new URL('..', import.meta.url),
+  })
   t.after(() => child.kill('SIGKILL'))
   const lines: string[] = []
   let rest = ''
@@ -44,7 +47,11 @@ async function processOf(t: TestContext, directory: string, topic: string, queue
 async function publisher(t: TestContext): Promise<{ service: Service; directory: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'micrograft-'))
   const directory = join(folder, 'nodes')
-  const service = createService({ name: 'publisher', logger: 'noop', registry: { use: 'local', options: { directory } } })
+  const service = createService({
+    name: 'publisher',
+    logger: 'noop',
+    registry: { use: 'local', options: { directory } },
+  })
   t.after(async () => {
     await service.stop()
     await rm(folder, { recursive: true, force: true })
@@ -65,17 +72,29 @@ test('every subscriber without a queue gets every message, in the order of publi
 
 test('one of a queue gets each message, and those of another queue too', async (t) => {
   const { service, directory } = await publisher(t)
-  const billing = [await processOf(t, directory, 'orders', 'billing'), await processOf(t, directory, 'orders', 'billing')]
+  const billing = [
+    await processOf(t, directory, 'orders', 'billing'),
+    await processOf(t, directory, 'orders', 'billing'),
+  ]
   const shipping = await processOf(t, directory, 'orders', 'shipping')
   for (const each of numbers(60)) await service.publish('orders', each)
-  await until('all are handled', () => shipping.got.length === 60 && billing.flatMap(({ got }) => got).length >= 60)
-  assert.deepEqual(billing.flatMap(({ got }) => got).sort((a, b) => a - b), numbers(60))
+  await until(
+    'all are handled',
+    () => shipping.got.length === 60 && billing.flatMap(({ got }) => got).length >= 60,
+  )
+  assert.deepEqual(
+    billing.flatMap(({ got }) => got).sort((a, b) => a - b),
+    numbers(60),
+  )
   for (const { got } of billing) assert.ok(got.length > 0, 'both of the queue are used')
 })
 
 test('a subscriber that is killed loses what it alone had, and its queue goes on with the others', async (t) => {
   const { service, directory } = await publisher(t)
-  const [first, second] = [await processOf(t, directory, 'orders', 'billing'), await processOf(t, directory, 'orders', 'billing')]
+  const [first, second] = [
+    await processOf(t, directory, 'orders', 'billing'),
+    await processOf(t, directory, 'orders', 'billing'),
+  ]
   await service.publish('orders', 0)
   first.kill()
   const before = second.got.length

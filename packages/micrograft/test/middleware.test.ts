@@ -64,18 +64,31 @@ test('can change the request and its metadata, answer itself, refuse, and call a
     async call(context, next) {
       if (context.endpoint === 'Say.Cached') return 'from the cache'
       if (context.endpoint === 'Say.Refused') throw new ServiceError('forbidden', 'not today')
-      const changed = { ...context, request: { name: 'Ann' }, metadata: { ...context.metadata, shaped: 'yes' } }
+      const changed = {
+        ...context,
+        request: { name: 'Ann' },
+        metadata: { ...context.metadata, shaped: 'yes' },
+      }
       await next(changed)
       return next(changed)
     },
   }
   const { caller } = await pair(
     t,
-    (service) => service.handle('Say', { Hello: async (request: { name: string }, { metadata }: { metadata: object }) => (calls++, { ...request, ...metadata }) }),
+    (service) =>
+      service.handle('Say', {
+        Hello: async (request: { name: string }, { metadata }: { metadata: object }) => (
+          calls++,
+          { ...request, ...metadata }
+        ),
+      }),
     { caller: { middleware: [middleware] } },
   )
   assert.equal(await caller.client.call('greeter', 'Say.Cached', {}), 'from the cache')
   await assert.rejects(caller.client.call('greeter', 'Say.Refused', {}), { code: 'forbidden' })
-  assert.deepEqual(await caller.client.call('greeter', 'Say.Hello', { name: 'John' }), { name: 'Ann', shaped: 'yes' })
+  assert.deepEqual(await caller.client.call('greeter', 'Say.Hello', { name: 'John' }), {
+    name: 'Ann',
+    shaped: 'yes',
+  })
   assert.equal(calls, 2)
 })

@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { build, createService, generate, type ComponentType, type PackagedPlugin, type PluginConfig } from 'micrograft'
+import {
+  build,
+  createService,
+  generate,
+  type ComponentType,
+  type PackagedPlugin,
+  type PluginConfig,
+} from 'micrograft'
 import { build as buildFile } from '@micrograft/plugin/build'
 
 /** A folder with a package `some-package` installed, which is the working directory meanwhile. */
@@ -17,19 +24,34 @@ async function project(t: TestContext): Promise<string> {
   })
   process.chdir(folder)
   await mkdir(join(folder, 'node_modules/some-package'), { recursive: true })
-  await writeFile(join(folder, 'node_modules/some-package/package.json'), JSON.stringify({ name: 'some-package', version: '1.0.0', type: 'module', exports: './index.js' }))
-  await writeFile(join(folder, 'node_modules/some-package/index.js'), `
+  await writeFile(
+    join(folder, 'node_modules/some-package/package.json'),
+    JSON.stringify({ name: 'some-package', version: '1.0.0', type: 'module', exports: './index.js' }),
+  )
+  await writeFile(
+    join(folder, 'node_modules/some-package/index.js'),
+    `
     export const newClient = () => ({ name: 'client', protocol: 'p', call: async () => {}, stream: async () => {}, [Symbol.asyncDispose]: async () => {} })
     export const newNothing = () => undefined
     export const newHalf = () => ({ name: 'half', call: async () => {} })
     export const newThrowing = () => { throw new Error('no such host') }
     export const newHanging = () => new Promise(() => {})
-  `)
-  await symlink(fileURLToPath(new URL('../../../node_modules/@micrograft', import.meta.url)), join(folder, 'node_modules/@micrograft'), 'junction')
+  `,
+  )
+  await symlink(
+    fileURLToPath(new URL('../../../node_modules/@micrograft', import.meta.url)),
+    join(folder, 'node_modules/@micrograft'),
+    'junction',
+  )
   return folder
 }
 
-const packaged: PackagedPlugin = { name: 'client', type: 'client', path: 'some-package', newFunc: 'newClient' }
+const packaged: PackagedPlugin = {
+  name: 'client',
+  type: 'client',
+  path: 'some-package',
+  newFunc: 'newClient',
+}
 
 test('builds a plugin file from a config alone, and leaves nothing else', async (t) => {
   const folder = await project(t)
@@ -42,7 +64,10 @@ test('builds a plugin file from a config alone, and leaves nothing else', async 
   const service = createService({ name: 'x', logger: 'noop' })
   t.after(() => service.stop())
   const config = await service.plugins.load(path)
-  assert.deepEqual([config.name, config.type, config.path, typeof config.newFunc], ['client', 'client', 'some-package', 'function'])
+  assert.deepEqual(
+    [config.name, config.type, config.path, typeof config.newFunc],
+    ['client', 'client', 'some-package', 'function'],
+  )
 })
 
 test('the same config gives the same bytes', async (t) => {
@@ -65,12 +90,19 @@ test('generates a source that builds to the same plugin', async (t) => {
 
 test('refuses a config that is none, saying what was expected', async (t) => {
   await project(t)
-  await assert.rejects(build('x', { name: 'a b', type: 'klient' as ComponentType, path: '', newFunc: 'not a name' }), (error: Error & { code: string }) => {
-    assert.equal(error.code, 'invalid-option')
-    for (const part of [/name is "a b"/, /did you mean client\?/, /path/, /newFunc/]) assert.match(error.message, part)
-    return true
+  await assert.rejects(
+    build('x', { name: 'a b', type: 'klient' as ComponentType, path: '', newFunc: 'not a name' }),
+    (error: Error & { code: string }) => {
+      assert.equal(error.code, 'invalid-option')
+      for (const part of [/name is "a b"/, /did you mean client\?/, /path/, /newFunc/])
+        assert.match(error.message, part)
+      return true
+    },
+  )
+  await assert.rejects(build('x', { ...packaged, path: 'not-installed' }), {
+    code: 'unresolved-import',
+    message: /not-installed/,
   })
-  await assert.rejects(build('x', { ...packaged, path: 'not-installed' }), { code: 'unresolved-import', message: /not-installed/ })
   await assert.rejects(build('x', { ...packaged, newFunc: 'newOther' }), { name: 'PluginError' })
   assert.deepEqual((await readdir('.')).sort(), ['node_modules'])
 })
@@ -86,20 +118,33 @@ test('init refuses an invalid config and an unknown type', () => {
     [null, /null/],
     ['store', /string/],
   ]
-  for (const [config, message] of cases) assert.throws(() => plugins.init(config as PluginConfig), { code: 'invalid-option', message })
+  for (const [config, message] of cases)
+    assert.throws(() => plugins.init(config as PluginConfig), { code: 'invalid-option', message })
 })
 
 test('a newFunc that makes nothing, half of it, throws or never ends is an error that names the plugin', async (t) => {
   await project(t)
   const cases: [string, { code: string; message: RegExp }][] = [
-    ['newNothing', { code: 'invalid-option', message: /client client 1\.0\.0 made no client: it gave nothing; a client has call\(\), stream\(\)/ }],
+    [
+      'newNothing',
+      {
+        code: 'invalid-option',
+        message: /client client 1\.0\.0 made no client: it gave nothing; a client has call\(\), stream\(\)/,
+      },
+    ],
     ['newHalf', { code: 'invalid-option', message: /it lacks stream\(\), protocol/ }],
     ['newThrowing', { code: 'invalid-option', message: /client client 1\.0\.0: no such host/ }],
     ['newHanging', { code: 'timeout', message: /client client 1\.0\.0 was not made within 100 ms/ }],
   ]
   for (const [newFunc, expected] of cases) {
     const path = await build(newFunc, { ...packaged, newFunc })
-    const service = createService({ name: 'x', logger: 'noop', plugins: [path], client: 'client', makeTimeoutMs: 100 })
+    const service = createService({
+      name: 'x',
+      logger: 'noop',
+      plugins: [path],
+      client: 'client',
+      makeTimeoutMs: 100,
+    })
     await assert.rejects(service.start(), expected, newFunc)
     await service.stop()
   }
@@ -111,10 +156,16 @@ test('a file without a config, and one whose manifest says another type, are ref
   const bare = await buildFile(join(folder, 'bare.ts'), { name: 'bare' })
   const service = createService({ name: 'x', logger: 'noop' })
   t.after(() => service.stop())
-  await assert.rejects(service.plugins.load(bare.path), { code: 'invalid-option', message: /bare.*no symbol Plugin/s })
+  await assert.rejects(service.plugins.load(bare.path), {
+    code: 'invalid-option',
+    message: /bare.*no symbol Plugin/s,
+  })
   const source = await generate(join(folder, 'client'), packaged)
   const wrong = await buildFile(source, { name: 'wrong', type: 'store' })
-  await assert.rejects(service.plugins.load(wrong.path), { code: 'invalid-option', message: /wrong.*store.*client/s })
+  await assert.rejects(service.plugins.load(wrong.path), {
+    code: 'invalid-option',
+    message: /wrong.*store.*client/s,
+  })
   const unknown = await buildFile(source, { name: 'odd', type: 'gadget' })
   await assert.rejects(service.plugins.load(unknown.path), { code: 'unknown-type', message: /gadget/ })
 })

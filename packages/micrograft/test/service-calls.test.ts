@@ -54,7 +54,12 @@ test('metadata goes there and back', async (t) => {
     }),
   )
   let back: unknown
-  const sent = await caller.client.call('greeter', 'Say.Hello', {}, { metadata: { 'trace-id': 't1' }, onMetadata: (metadata) => (back = metadata) })
+  const sent = await caller.client.call(
+    'greeter',
+    'Say.Hello',
+    {},
+    { metadata: { 'trace-id': 't1' }, onMetadata: (metadata) => (back = metadata) },
+  )
   assert.deepEqual({ ...(sent as object) }, { 'trace-id': 't1' })
   assert.deepEqual({ ...(back as object) }, { 'answered-by': 'greeter' })
 })
@@ -74,10 +79,21 @@ test('an error of the handler reaches the caller with its code, and a panic at o
     }),
   )
   const { client } = caller
-  await assert.rejects(client.call('greeter', 'Say.Refuse', {}), { name: 'ServiceError', code: 'forbidden', message: 'not you', id: 'greeter' })
-  await assert.rejects(client.call('greeter', 'Say.Panic', {}, { timeoutMs: 60_000 }), { code: 'internal', message: 'no error at all' })
+  await assert.rejects(client.call('greeter', 'Say.Refuse', {}), {
+    name: 'ServiceError',
+    code: 'forbidden',
+    message: 'not you',
+    id: 'greeter',
+  })
+  await assert.rejects(client.call('greeter', 'Say.Panic', {}, { timeoutMs: 60_000 }), {
+    code: 'internal',
+    message: 'no error at all',
+  })
   await assert.rejects(client.call('greeter', 'Say.Null', {}, { timeoutMs: 60_000 }), { code: 'internal' })
-  await assert.rejects(client.call('greeter', 'Say.Nothing', {}), { code: 'not-found', message: /Say\.Nothing/ })
+  await assert.rejects(client.call('greeter', 'Say.Nothing', {}), {
+    code: 'not-found',
+    message: /Say\.Nothing/,
+  })
 })
 
 test('a deadline ends the call and reaches the handler, and what it calls in turn', async (t) => {
@@ -86,19 +102,29 @@ test('a deadline ends the call and reaches the handler, and what it calls in tur
     greeter.handle('Say', {
       Wait: (_: unknown, context: HandlerContext) => {
         seen.deadline = context.deadline
-        return new Promise((_resolve, reject) => context.signal.addEventListener('abort', () => reject((seen.reason = context.signal.reason) as Error)))
+        return new Promise((_resolve, reject) =>
+          context.signal.addEventListener('abort', () =>
+            reject((seen.reason = context.signal.reason) as Error),
+          ),
+        )
       },
-      Relay: (_: unknown, context: HandlerContext) => service.client.call('greeter', 'Say.Deadline', {}, { parent: context, timeoutMs: 60_000 }),
+      Relay: (_: unknown, context: HandlerContext) =>
+        service.client.call('greeter', 'Say.Deadline', {}, { parent: context, timeoutMs: 60_000 }),
       Deadline: (_: unknown, context: HandlerContext) => context.deadline,
     }),
   )
   const before = Date.now()
-  await assert.rejects(caller.client.call('greeter', 'Say.Wait', {}, { timeoutMs: 100, retries: 0 }), { code: 'timeout' })
+  await assert.rejects(caller.client.call('greeter', 'Say.Wait', {}, { timeoutMs: 100, retries: 0 }), {
+    code: 'timeout',
+  })
   assert.ok(Date.now() - before >= 95)
   assert.ok((seen.deadline as number) <= before + 100 + 50)
   await until('the handler is told', () => seen.reason !== undefined)
   const inner = await caller.client.call<number>('greeter', 'Say.Relay', {}, { timeoutMs: 3000 })
-  assert.ok(inner <= Date.now() + 3000 && inner > Date.now(), 'the deadline of the outer call holds for the inner')
+  assert.ok(
+    inner <= Date.now() + 3000 && inner > Date.now(),
+    'the deadline of the outer call holds for the inner',
+  )
 })
 
 test('giving up reaches the handler, and rejects with the reason', async (t) => {
@@ -156,29 +182,55 @@ test('a refused connection is tried again on another node, and errors of the han
     return service
   }
   await node()
-  const caller = createService({ name: 'caller', registry, logger: 'noop', selector: { use: 'registry', options: { strategy: 'round-robin' } } })
+  const caller = createService({
+    name: 'caller',
+    registry,
+    logger: 'noop',
+    selector: { use: 'registry', options: { strategy: 'round-robin' } },
+  })
   t.after(() => caller.stop())
   await caller.start()
   // A node that is registered and that nobody answers at.
-  const gone = { name: 'greeter', version: 'latest', metadata: {}, endpoints: [], nodes: [{ id: 'gone', address: '127.0.0.1:1', metadata: { protocol: 'rpc', transport: 'tcp' } }] }
+  const gone = {
+    name: 'greeter',
+    version: 'latest',
+    metadata: {},
+    endpoints: [],
+    nodes: [{ id: 'gone', address: '127.0.0.1:1', metadata: { protocol: 'rpc', transport: 'tcp' } }],
+  }
   await caller.use('registry').register(gone)
   for (let i = 0; i < 10; i++) assert.equal(await caller.client.call('greeter', 'Say.Hello', {}), 'hello')
   await assert.rejects(caller.client.call('greeter', 'Say.Fail', {}, { retries: 5 }), { code: 'conflict' })
   assert.equal(calls, 1)
-  await assert.rejects(caller.client.call('nobody', 'Say.Hello', {}), { code: 'not-found', message: /nobody/ })
+  await assert.rejects(caller.client.call('nobody', 'Say.Hello', {}), {
+    code: 'not-found',
+    message: /nobody/,
+  })
 })
 
 test('an address in the call goes past the registry', async (t) => {
-  const { service, caller } = await pair(t, (greeter) => greeter.handle('Say', { Hello: async () => 'hello' }))
+  const { service, caller } = await pair(t, (greeter) =>
+    greeter.handle('Say', { Hello: async () => 'hello' }),
+  )
   assert.equal(await caller.client.call('whoever', 'Say.Hello', {}, { address: service.address }), 'hello')
 })
 
 test('codecs are chosen by content type, and an unknown one is refused', async (t) => {
-  const { caller } = await pair(t, (service) => service.handle('Say', { Echo: async (request: unknown) => request }))
+  const { caller } = await pair(t, (service) =>
+    service.handle('Say', { Echo: async (request: unknown) => request }),
+  )
   const { client } = caller
   assert.equal(await client.call('greeter', 'Say.Echo', 'text', { contentType: 'text/plain' }), 'text')
-  assert.deepEqual(await client.call('greeter', 'Say.Echo', { a: [1, null] }, { contentType: 'application/msgpack' }), { a: [1, null] })
-  const bytes = await client.call<Uint8Array>('greeter', 'Say.Echo', new Uint8Array([1, 2]), { contentType: 'application/octet-stream' })
+  assert.deepEqual(
+    await client.call('greeter', 'Say.Echo', { a: [1, null] }, { contentType: 'application/msgpack' }),
+    { a: [1, null] },
+  )
+  const bytes = await client.call<Uint8Array>('greeter', 'Say.Echo', new Uint8Array([1, 2]), {
+    contentType: 'application/octet-stream',
+  })
   assert.deepEqual([...bytes], [1, 2])
-  await assert.rejects(client.call('greeter', 'Say.Echo', {}, { contentType: 'application/xml' }), { code: 'unsupported-content', message: /application\/xml.*application\/json/s })
+  await assert.rejects(client.call('greeter', 'Say.Echo', {}, { contentType: 'application/xml' }), {
+    code: 'unsupported-content',
+    message: /application\/xml.*application\/json/s,
+  })
 })

@@ -6,16 +6,26 @@ import { pair } from './support/pair.js'
 
 test('refuses a bad request with the field and the reason, before the handler runs', async (t) => {
   let ran = 0
-  const say = { Hello: unary({ input: z.object({ name: z.string(), age: z.number().min(0) }), handle: ({ name }) => (ran++, { msg: `Hello ${name}` }) }) }
+  const say = {
+    Hello: unary({
+      input: z.object({ name: z.string(), age: z.number().min(0) }),
+      handle: ({ name }) => (ran++, { msg: `Hello ${name}` }),
+    }),
+  }
   const { caller } = await pair(t, (service) => service.handle('Say', say))
-  await assert.rejects(caller.client.call('greeter', 'Say.Hello', { name: 7, age: -1 }), (error: Error & { code: string }) => {
-    assert.equal(error.code, 'bad-request')
-    assert.match(error.message, /name: .*string/)
-    assert.match(error.message, /age: /)
-    return true
-  })
+  await assert.rejects(
+    caller.client.call('greeter', 'Say.Hello', { name: 7, age: -1 }),
+    (error: Error & { code: string }) => {
+      assert.equal(error.code, 'bad-request')
+      assert.match(error.message, /name: .*string/)
+      assert.match(error.message, /age: /)
+      return true
+    },
+  )
   assert.equal(ran, 0)
-  assert.deepEqual(await caller.client.call('greeter', 'Say.Hello', { name: 'Ann', age: 1 }), { msg: 'Hello Ann' })
+  assert.deepEqual(await caller.client.call('greeter', 'Say.Hello', { name: 'Ann', age: 1 }), {
+    msg: 'Hello Ann',
+  })
 })
 
 test('the handler gets what the schema makes of the request', async (t) => {
@@ -26,11 +36,23 @@ test('the handler gets what the schema makes of the request', async (t) => {
 
 test('checks the request of a server stream and each message of a two-way one', async (t) => {
   const say = {
-    Count: serverStream({ input: z.object({ to: z.number() }), handle: async function* ({ to }) { for (let i = 1; i <= to; i++) yield i } }),
-    Echo: twoWay({ input: z.string(), handle: async function* (texts) { for await (const text of texts) yield text } }),
+    Count: serverStream({
+      input: z.object({ to: z.number() }),
+      handle: async function* ({ to }) {
+        for (let i = 1; i <= to; i++) yield i
+      },
+    }),
+    Echo: twoWay({
+      input: z.string(),
+      handle: async function* (texts) {
+        for await (const text of texts) yield text
+      },
+    }),
   }
   const { caller } = await pair(t, (service) => service.handle('Say', say))
-  await assert.rejects(collect(caller.client.stream('greeter', 'Say.Count', { to: 'x' })), { code: 'bad-request' })
+  await assert.rejects(collect(caller.client.stream('greeter', 'Say.Count', { to: 'x' })), {
+    code: 'bad-request',
+  })
   assert.deepEqual(await collect(caller.client.stream('greeter', 'Say.Count', { to: 3 })), [1, 2, 3])
   await using channel = caller.client.open<unknown, string>('greeter', 'Say.Echo')
   await channel.send('a')

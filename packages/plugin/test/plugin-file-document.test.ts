@@ -148,8 +148,10 @@ test('writes ranges that are ranges', async (t) => {
 test('names all that code is given, and nothing that it may declare itself', async (t) => {
   const { write, platform } = await workshop(t)
   const names = rows('Running the code').flatMap(([parameter]) => quoted(parameter))
-  const count = await write('count.plugin.cjs', handMade({ code: 'exports.count = arguments.length\n' }))
-  assert.equal((await platform().open(count)).lookup('count'), names.length)
+  const code = `exports.given = [${names.join()}]\nexports.count = arguments.length\n`
+  const plugin = await platform().open(await write('given.plugin.cjs', handMade({ code })))
+  assert.equal(plugin.lookup('count'), names.length)
+  assert.equal((plugin.lookup('given') as unknown[]).includes(undefined), false)
   for (const name of names) {
     const made = handMade({ code: `let ${name} = 1\n` })
     const error = await refusal(platform(), await write('declared.plugin.cjs', made))

@@ -105,14 +105,16 @@ test('when the last version in the range is closed calls go to the highest, unti
   assert.equal(answer(), '1.2.0')
 })
 
-test('a preference outlasts the time in which no version is open', async (t) => {
-  const { host, answer, add, close } = await withVersions(t, '1.0.0')
+test('a preference outlasts the time in which no version is open, whoever has a handle', async (t) => {
+  const { plugin, platform } = await workshop(t)
+  const open = async (version: string) =>
+    host.open((await plugin('hello', `export const answer = () => '${version}'`, { version })).path)
+  const host = platform()
+  const first = await open('1.0.0')
   host.prefer('hello', '^1')
-  await close('1.0.0')
-  assert.throws(() => answer(), { code: 'no-such-plugin' })
-  assert.equal(host.use('hello').version, undefined)
-  await add('2.0.0')
-  assert.equal(answer(), '2.0.0')
-  await add('1.0.1')
-  assert.equal(answer(), '1.0.1')
+  await first.close()
+  assert.throws(() => host.prefer('hello'), { code: 'no-such-plugin' })
+  await open('2.0.0')
+  await open('1.0.1')
+  assert.equal(host.use<Answers>('hello').call.answer(), '1.0.1')
 })

@@ -144,6 +144,22 @@ test('of two plugins that register the same version while they are opened one is
   assert.equal(host.use<Says>('shared').call.say(), host.plugins[0]?.manifest.name)
 })
 
+test('what another plugin registers while module code runs is not taken from it', async (t) => {
+  const { plugin, platform } = await workshop(t)
+  const host = platform()
+  const registers = (who: string) =>
+    `register({ name: 'shared', version: '1.0.0', symbols: { say: () => '${who}' } })`
+  const late = `${importing} export const take = (): void => ${registers('late')}`
+  const first = await host.open<{ take(): void }>((await plugin('late', late)).path)
+  const shared = globalThis as { meanwhile?: () => void }
+  shared.meanwhile = first.lookup('take')
+  t.after(() => delete shared.meanwhile)
+  const slow = `${importing} ${registers('slow')}; globalThis.meanwhile(); export {}`
+  await assert.rejects(host.open((await plugin('slow', slow)).path), { code: 'version-taken' })
+  assert.equal(host.use<Says>('shared').call.say(), 'late')
+  assert.deepEqual(host.plugins, [first])
+})
+
 test('register outside a plugin file says that it belongs into one', () => {
   assert.throws(() => register({ name: 'hello', symbols: {} }), {
     code: 'not-opening',

@@ -14,7 +14,11 @@ export interface ComplyOptions<T> {
 }
 
 /** The part of `test` of `node:test` that is used; vitest's fits it. */
-export type TestFunction = (name: string, options: { readonly skip?: string | false }, run: () => Promise<void>) => unknown
+export type TestFunction = (
+  name: string,
+  options: { readonly skip?: string | false },
+  run: () => Promise<void>,
+) => unknown
 
 /**
  * Registers one test for each case.

@@ -1,4 +1,10 @@
-import { ServiceError, type ComponentContext, type ComponentTypes, type Logger, type SharedType } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type ComponentContext,
+  type ComponentTypes,
+  type Logger,
+  type SharedType,
+} from '@micrograft/contracts'
 
 /** A logger that writes nothing. */
 export const silent: Logger = {
@@ -12,7 +18,9 @@ export const silent: Logger = {
 }
 
 /** A context to make a component in by itself: it finds what `components` holds and logs nothing. */
-export function componentContext(components: { readonly [K in SharedType]?: ComponentTypes[K] } = {}): ComponentContext {
+export function componentContext(
+  components: { readonly [K in SharedType]?: ComponentTypes[K] } = {},
+): ComponentContext {
   return {
     service: 'test',
     log: silent,

@@ -1,5 +1,15 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { resolveOptions, ServiceError, type Account, type Auth, type CallOptions, type Resource, type Rule, type Token, type TokenOptions } from '@micrograft/contracts'
+import {
+  resolveOptions,
+  ServiceError,
+  type Account,
+  type Auth,
+  type CallOptions,
+  type Resource,
+  type Rule,
+  type Token,
+  type TokenOptions,
+} from '@micrograft/contracts'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { Rules } from './rules.js'
 
@@ -16,13 +26,23 @@ export interface JwtAuthOptions {
 
 /** Tokens as signed JSON (RFC 7519, RS256), with go-micro's claims: `type`, `scopes`, `metadata`, `sub`, `iss`, `exp`. */
 export function jwtAuth(options?: JwtAuthOptions): Auth {
-  const { publicKey, privateKey, issuer } = resolveOptions('the options of the jwt auth', { publicKey: undefined, privateKey: undefined, issuer: 'micrograft', addresses: undefined }, options)
+  const { publicKey, privateKey, issuer } = resolveOptions(
+    'the options of the jwt auth',
+    { publicKey: undefined, privateKey: undefined, issuer: 'micrograft', addresses: undefined },
+    options,
+  )
   if (publicKey === undefined && privateKey === undefined) {
     const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
     return new JwtAuth(pair.privateKey, pair.publicKey, issuer)
   }
   const signing = privateKey === undefined ? undefined : readKey('private', privateKey, createPrivateKey)
-  return new JwtAuth(signing, publicKey === undefined ? createPublicKey(signing as KeyObject) : readKey('public', publicKey, createPublicKey), issuer)
+  return new JwtAuth(
+    signing,
+    publicKey === undefined
+      ? createPublicKey(signing as KeyObject)
+      : readKey('public', publicKey, createPublicKey),
+    issuer,
+  )
 }
 
 const algorithm = 'RS256'
@@ -43,10 +63,18 @@ class JwtAuth implements Auth {
 
   async issue(account: Account, { signal, ttlMs = 60_000 }: TokenOptions = {}): Promise<Token> {
     this.#ready(signal)
-    if (!this.#privateKey) throw new ServiceError('unsupported', 'the jwt auth has no private key and makes no tokens; give it one with --auth_private_key')
+    if (!this.#privateKey)
+      throw new ServiceError(
+        'unsupported',
+        'the jwt auth has no private key and makes no tokens; give it one with --auth_private_key',
+      )
     const createdAt = Date.now()
     const expiresAt = createdAt + ttlMs
-    const accessToken = await new SignJWT({ type: account.type, scopes: [...account.scopes], metadata: { ...account.metadata } })
+    const accessToken = await new SignJWT({
+      type: account.type,
+      scopes: [...account.scopes],
+      metadata: { ...account.metadata },
+    })
       .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
       .setSubject(account.id)
       .setIssuer(this.#issuer)
@@ -58,22 +86,39 @@ class JwtAuth implements Auth {
   async inspect(accessToken: string, { signal }: CallOptions = {}): Promise<Account> {
     this.#ready(signal)
     try {
-      const { payload } = await jwtVerify(accessToken, this.#publicKey, { algorithms: [algorithm], issuer: this.#issuer })
-      const { sub = '', iss = '', type, scopes, metadata } = payload as { sub?: string; iss?: string; type?: unknown; scopes?: unknown; metadata?: unknown }
+      const { payload } = await jwtVerify(accessToken, this.#publicKey, {
+        algorithms: [algorithm],
+        issuer: this.#issuer,
+      })
+      const {
+        sub = '',
+        iss = '',
+        type,
+        scopes,
+        metadata,
+      } = payload as { sub?: string; iss?: string; type?: unknown; scopes?: unknown; metadata?: unknown }
       return {
         id: sub,
         type: typeof type === 'string' ? type : '',
         issuer: iss,
         scopes: Array.isArray(scopes) ? scopes.map(String) : [],
-        metadata: typeof metadata === 'object' && metadata !== null ? Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, String(value)])) : {},
+        metadata:
+          typeof metadata === 'object' && metadata !== null
+            ? Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, String(value)]))
+            : {},
       }
     } catch (cause) {
-      const why = cause instanceof errors.JWTExpired ? 'it has expired' : 'it is forged, damaged, or of another issuer'
+      const why =
+        cause instanceof errors.JWTExpired ? 'it has expired' : 'it is forged, damaged, or of another issuer'
       throw new ServiceError('unauthenticated', `the token is not good: ${why}`, { cause })
     }
   }
 
-  async verify(account: Account | undefined, resource: Resource, { signal }: CallOptions = {}): Promise<void> {
+  async verify(
+    account: Account | undefined,
+    resource: Resource,
+    { signal }: CallOptions = {},
+  ): Promise<void> {
     this.#ready(signal)
     this.#rules.verify(account, resource)
   }
@@ -108,7 +153,11 @@ function readKey(kind: string, text: string, read: (pem: string) => KeyObject): 
     const key = read(text.includes('-----BEGIN') ? text : Buffer.from(text, 'base64').toString('utf8'))
     if (key.asymmetricKeyType === 'rsa') return key
   } catch (cause) {
-    throw new ServiceError('invalid-option', `the ${kind} key of the jwt auth is not in PEM form, nor that in base64`, { cause })
+    throw new ServiceError(
+      'invalid-option',
+      `the ${kind} key of the jwt auth is not in PEM form, nor that in base64`,
+      { cause },
+    )
   }
   throw new ServiceError('invalid-option', `the ${kind} key of the jwt auth is not an RSA key`)
 }

@@ -5,13 +5,21 @@ export function noopAuth(): Auth {
   return new NoopAuth()
 }
 
-const anybody: Account = Object.freeze({ id: 'anybody', type: 'user', issuer: 'noop', scopes: Object.freeze([]), metadata: Object.freeze({}) })
+const anybody: Account = Object.freeze({
+  id: 'anybody',
+  type: 'user',
+  issuer: 'noop',
+  scopes: Object.freeze([]),
+  metadata: Object.freeze({}),
+})
 
 class NoopAuth implements Auth {
   readonly name = 'noop'
 
   issue(): Promise<Token> {
-    return Promise.reject(new ServiceError('unsupported', 'the noop auth makes no tokens; choose another with --auth'))
+    return Promise.reject(
+      new ServiceError('unsupported', 'the noop auth makes no tokens; choose another with --auth'),
+    )
   }
   inspect(): Promise<Account> {
     return Promise.resolve(anybody)

@@ -7,7 +7,10 @@ export class Rules {
   /** @throws `bad-request` for a rule that is none. */
   put(rule: Rule): void {
     if (rule.id === '' || !['granted', 'denied'].includes(rule.access) || !Number.isFinite(rule.priority)) {
-      throw new ServiceError('bad-request', `the rule ${JSON.stringify(rule.id)} needs an id, an access of granted or denied, and a priority`)
+      throw new ServiceError(
+        'bad-request',
+        `the rule ${JSON.stringify(rule.id)} needs an id, an access of granted or denied, and a priority`,
+      )
     }
     this.#rules.set(rule.id, structuredClone(rule))
   }
@@ -18,7 +21,9 @@ export class Rules {
 
   /** The highest priority first. */
   get all(): readonly Rule[] {
-    return [...this.#rules.values()].sort((a, b) => b.priority - a.priority || (a.access === 'denied' ? -1 : 1)).map((rule) => structuredClone(rule))
+    return [...this.#rules.values()]
+      .sort((a, b) => b.priority - a.priority || (a.access === 'denied' ? -1 : 1))
+      .map((rule) => structuredClone(rule))
   }
 
   /** @throws `unauthenticated` where there is no account and one could help, `forbidden`. */
@@ -28,7 +33,10 @@ export class Rules {
     if (first?.access === 'granted') return
     const what = `${resource.type} ${resource.name} ${resource.endpoint}`
     if (!account) throw new ServiceError('unauthenticated', `${what} needs an account; send a token`)
-    throw new ServiceError('forbidden', `${account.id} may not use ${what}${first ? `: the rule ${first.id} denies it` : ': no rule grants it'}`)
+    throw new ServiceError(
+      'forbidden',
+      `${account.id} may not use ${what}${first ? `: the rule ${first.id} denies it` : ': no rule grants it'}`,
+    )
   }
 }
 
@@ -42,5 +50,7 @@ function fits(pattern: Resource, resource: Resource): boolean {
 }
 
 function matches(pattern: string, value: string): boolean {
-  return pattern === '*' || pattern === value || (pattern.endsWith('*') && value.startsWith(pattern.slice(0, -1)))
+  return (
+    pattern === '*' || pattern === value || (pattern.endsWith('*') && value.startsWith(pattern.slice(0, -1)))
+  )
 }

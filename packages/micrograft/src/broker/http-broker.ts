@@ -1,5 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { resolveOptions, ServiceError, type Broker, type BrokerCapabilities, type BrokerMessage, type CallOptions, type ComponentContext, type DeliveryHandler, type Node, type ServiceRecord, type SubscribeOptions, type Subscription } from '@micrograft/contracts'
+import {
+  resolveOptions,
+  ServiceError,
+  type Broker,
+  type BrokerCapabilities,
+  type BrokerMessage,
+  type CallOptions,
+  type ComponentContext,
+  type DeliveryHandler,
+  type Node,
+  type ServiceRecord,
+  type SubscribeOptions,
+  type Subscription,
+} from '@micrograft/contracts'
 import { encodeEnvelope } from './http-envelope.js'
 import { HttpInboxes } from './http-inboxes.js'
 import { HttpSender } from './http-sender.js'
@@ -25,7 +38,12 @@ export interface HttpBrokerOptions {
 export function httpBroker(options: HttpBrokerOptions | undefined, context: ComponentContext): Broker {
   const resolved = resolveOptions(
     'the options of the http broker',
-    { addresses: ['127.0.0.1:0'] as readonly string[], maxMessageBytes: 4_194_304, inboxSize: defaultInboxSize, registerTtlMs: 60_000 },
+    {
+      addresses: ['127.0.0.1:0'] as readonly string[],
+      maxMessageBytes: 4_194_304,
+      inboxSize: defaultInboxSize,
+      registerTtlMs: 60_000,
+    },
     options,
   )
   return new HttpBroker(resolved, context)
@@ -35,7 +53,12 @@ type Resolved = Required<{ readonly [K in keyof HttpBrokerOptions]: NonNullable<
 
 class HttpBroker implements Broker {
   readonly name = 'http'
-  readonly capabilities: BrokerCapabilities = { redelivery: false, durable: false, ordered: true, crossProcess: true }
+  readonly capabilities: BrokerCapabilities = {
+    redelivery: false,
+    durable: false,
+    ordered: true,
+    crossProcess: true,
+  }
   readonly #options: Resolved
   readonly #context: ComponentContext
   readonly #inboxes: HttpInboxes
@@ -48,7 +71,12 @@ class HttpBroker implements Broker {
     this.#options = options
     this.#context = context
     const { host, port } = parseAddress(options.addresses[0] ?? '')
-    this.#inboxes = new HttpInboxes({ host, port, maxMessageBytes: options.maxMessageBytes * 1.4 + 16_384, log: context.log })
+    this.#inboxes = new HttpInboxes({
+      host,
+      port,
+      maxMessageBytes: options.maxMessageBytes * 1.4 + 16_384,
+      log: context.log,
+    })
     this.#subscribers = new HttpSubscribers(context.use('registry'), context.log)
   }
 
@@ -56,7 +84,10 @@ class HttpBroker implements Broker {
     this.#ready(signal)
     requireTopic(topic)
     if (message.body.byteLength > this.#options.maxMessageBytes) {
-      throw new ServiceError('too-large', `a message for ${topic} has ${message.body.byteLength} bytes and the broker takes ${this.#options.maxMessageBytes}`)
+      throw new ServiceError(
+        'too-large',
+        `a message for ${topic} has ${message.body.byteLength} bytes and the broker takes ${this.#options.maxMessageBytes}`,
+      )
     }
     const body = encodeEnvelope(topic, message)
     const groups = await this.#subscribers.of(topic, { signal })
@@ -65,7 +96,11 @@ class HttpBroker implements Broker {
     if (failed) throw failed.reason as Error
   }
 
-  async subscribe(topic: string, handler: DeliveryHandler, options: SubscribeOptions = {}): Promise<Subscription> {
+  async subscribe(
+    topic: string,
+    handler: DeliveryHandler,
+    options: SubscribeOptions = {},
+  ): Promise<Subscription> {
     this.#ready(options.signal)
     requireTopic(topic)
     requireQueue(options.queue)
@@ -82,7 +117,9 @@ class HttpBroker implements Broker {
       throw error
     }
     const renewal = setInterval(() => {
-      registry.register(record, { ttlMs }).catch((error: unknown) => this.#context.log.warn('cannot renew a subscription', { topic, error }))
+      registry
+        .register(record, { ttlMs })
+        .catch((error: unknown) => this.#context.log.warn('cannot renew a subscription', { topic, error }))
     }, ttlMs / 2)
     renewal.unref()
     // Publishers in other processes know it only then.
@@ -92,7 +129,11 @@ class HttpBroker implements Broker {
     const end = async () => {
       clearInterval(renewal)
       this.#subscriptions.delete(subscription)
-      await registry.deregister(record).catch((error: unknown) => this.#context.log.warn('cannot deregister a subscription', { topic, error }))
+      await registry
+        .deregister(record)
+        .catch((error: unknown) =>
+          this.#context.log.warn('cannot deregister a subscription', { topic, error }),
+        )
       this.#inboxes.remove(id)
       await inbox[Symbol.asyncDispose]()
     }
@@ -117,8 +158,10 @@ class HttpBroker implements Broker {
         return await this.#sender.send(group[(start + i) % group.length] as Node, body, signal)
       } catch (error) {
         if (signal?.aborted) throw error
-        const gone = error instanceof ServiceError && (error.code === 'unavailable' || error.code === 'not-found')
-        if (i + 1 < group.length && error instanceof ServiceError && (gone || error.code === 'overloaded')) continue
+        const gone =
+          error instanceof ServiceError && (error.code === 'unavailable' || error.code === 'not-found')
+        if (i + 1 < group.length && error instanceof ServiceError && (gone || error.code === 'overloaded'))
+          continue
         // A subscriber that has gone, and that the registry still names, is nobody subscribed.
         if (gone) return
         throw error
@@ -134,12 +177,22 @@ class HttpBroker implements Broker {
 
 function recordOf(id: string, topic: string, address: string, queue: string | undefined): ServiceRecord {
   const node: Node = { id, address, metadata: { secure: 'false', broker: 'http', topic } }
-  return { name: brokerService, version: queue ?? broadcastVersion, metadata: {}, endpoints: [], nodes: [node] }
+  return {
+    name: brokerService,
+    version: queue ?? broadcastVersion,
+    metadata: {},
+    endpoints: [],
+    nodes: [node],
+  }
 }
 
 function parseAddress(address: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:/\s]+))(?::(\d{1,5}))?$/.exec(address)
   const port = Number(match?.[3] ?? 0)
-  if (!match || port > 65_535) throw new ServiceError('invalid-option', `${JSON.stringify(address)} is no address of the http broker; write host:port`)
+  if (!match || port > 65_535)
+    throw new ServiceError(
+      'invalid-option',
+      `${JSON.stringify(address)} is no address of the http broker; write host:port`,
+    )
   return { host: (match[1] ?? match[2]) as string, port }
 }

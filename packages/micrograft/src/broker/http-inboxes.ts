@@ -50,13 +50,22 @@ export class HttpInboxes implements AsyncDisposable {
 
   #listen(): Promise<Server> {
     const { host, port } = this.#options
-    const server = createServer({ requestTimeout: receiveTimeoutMs, headersTimeout: receiveTimeoutMs, maxHeaderSize: 16_384 }, (request, response) => {
-      void this.#receive(request, response)
-    })
+    const server = createServer(
+      { requestTimeout: receiveTimeoutMs, headersTimeout: receiveTimeoutMs, maxHeaderSize: 16_384 },
+      (request, response) => {
+        void this.#receive(request, response)
+      },
+    )
     return new Promise((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) => {
         const code = cause.code === 'EADDRINUSE' ? 'conflict' : 'unavailable'
-        reject(new ServiceError(code, `the http broker cannot listen on ${host}:${port}: ${cause.message}; choose another with --broker_address`, { cause }))
+        reject(
+          new ServiceError(
+            code,
+            `the http broker cannot listen on ${host}:${port}: ${cause.message}; choose another with --broker_address`,
+            { cause },
+          ),
+        )
       })
       server.listen(port, host, () => {
         server.unref()
@@ -67,7 +76,8 @@ export class HttpInboxes implements AsyncDisposable {
 
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      if (request.method !== 'POST') throw new ServiceError('bad-request', `the broker takes POST, not ${request.method}`)
+      if (request.method !== 'POST')
+        throw new ServiceError('bad-request', `the broker takes POST, not ${request.method}`)
       const id = new URL(request.url ?? '/', 'http://broker').searchParams.get('id') ?? ''
       const text = await readText(request, this.#options.maxMessageBytes)
       const found = this.#inboxes.get(id)
@@ -81,7 +91,12 @@ export class HttpInboxes implements AsyncDisposable {
       const body = JSON.stringify({ ...wire, id: 'go.micro.broker' })
       // What is left of a message that is too large is not waited for.
       if (!request.complete) response.setHeader('connection', 'close')
-      response.writeHead(wire.code, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body)
+      response
+        .writeHead(wire.code, {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+        })
+        .end(body)
     }
   }
 }
@@ -91,7 +106,11 @@ async function readText(request: IncomingMessage, maxBytes: number): Promise<str
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > maxBytes) throw new ServiceError('too-large', `the message has more than the ${maxBytes} bytes that the broker takes`)
+    if (size > maxBytes)
+      throw new ServiceError(
+        'too-large',
+        `the message has more than the ${maxBytes} bytes that the broker takes`,
+      )
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

@@ -13,7 +13,9 @@ export class HttpSender implements Disposable {
   /** Resolves when the subscriber has taken the message. @throws `unavailable`, or what the subscriber answered. */
   send(node: Node, body: string, signal: AbortSignal | undefined): Promise<void> {
     const before = this.#last.get(node.id)
-    const sent = before ? before.catch(() => undefined).then(() => this.#post(node, body, signal)) : this.#post(node, body, signal)
+    const sent = before
+      ? before.catch(() => undefined).then(() => this.#post(node, body, signal))
+      : this.#post(node, body, signal)
     this.#last.set(node.id, sent)
     const forget = () => {
       if (this.#last.get(node.id) === sent) this.#last.delete(node.id)
@@ -31,8 +33,26 @@ export class HttpSender implements Disposable {
       if (signal?.aborted) return reject(signal.reason as Error)
       const { hostname, port } = new URL(`http://${address}`)
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-      const post = request({ agent: this.#agent, host: hostname.replace(/^\[|\]$/g, ''), port, method: 'POST', path: `/?id=${encodeURIComponent(id)}`, headers, timeout: timeoutMs, ...(signal ? { signal } : {}) })
-      const lost = (cause: Error) => reject(signal?.aborted ? (signal.reason as Error) : new ServiceError('unavailable', `the subscriber at ${address} cannot be reached: ${cause.message}`, { cause }))
+      const post = request({
+        agent: this.#agent,
+        host: hostname.replace(/^\[|\]$/g, ''),
+        port,
+        method: 'POST',
+        path: `/?id=${encodeURIComponent(id)}`,
+        headers,
+        timeout: timeoutMs,
+        ...(signal ? { signal } : {}),
+      })
+      const lost = (cause: Error) =>
+        reject(
+          signal?.aborted
+            ? (signal.reason as Error)
+            : new ServiceError(
+                'unavailable',
+                `the subscriber at ${address} cannot be reached: ${cause.message}`,
+                { cause },
+              ),
+        )
       post.on('error', lost)
       post.on('timeout', () => post.destroy(new Error(`no answer within ${timeoutMs} ms`)))
       post.on('response', (response) => {
@@ -54,9 +74,15 @@ export class HttpSender implements Disposable {
 function failure(status: number, text: string): ServiceError {
   try {
     const { id, code, detail } = JSON.parse(text) as WireError
-    if (typeof code === 'number' && typeof detail === 'string') return ServiceError.fromWire({ id, code, detail, status: '' })
+    if (typeof code === 'number' && typeof detail === 'string')
+      return ServiceError.fromWire({ id, code, detail, status: '' })
   } catch {
     // Not go-micro's form: the status says what there is to say.
   }
-  return ServiceError.fromWire({ id: 'go.micro.broker', code: status, detail: `the subscriber answered ${status}`, status: '' })
+  return ServiceError.fromWire({
+    id: 'go.micro.broker',
+    code: status,
+    detail: `the subscriber answered ${status}`,
+    status: '',
+  })
 }

@@ -1,4 +1,11 @@
-import type { CallOptions, Logger, Node, Registry, RegistryWatcher, ServiceRecord } from '@micrograft/contracts'
+import type {
+  CallOptions,
+  Logger,
+  Node,
+  Registry,
+  RegistryWatcher,
+  ServiceRecord,
+} from '@micrograft/contracts'
 
 /** Under which go-micro's http broker registers its subscriptions. */
 export const brokerService = 'micro.http.broker'

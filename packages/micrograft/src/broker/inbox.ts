@@ -1,4 +1,10 @@
-import { ServiceError, type Delivery, type DeliveryHandler, type Logger, type SubscribeOptions } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type Delivery,
+  type DeliveryHandler,
+  type Logger,
+  type SubscribeOptions,
+} from '@micrograft/contracts'
 
 /** Most messages that wait for one subscription. */
 export const defaultInboxSize = 1024
@@ -23,14 +29,23 @@ export class Inbox implements AsyncDisposable {
   #idle: (() => void) | undefined
 
   /** @throws `invalid-option` for a concurrency below 1. */
-  constructor(handler: DeliveryHandler, { concurrency = 1, onError }: SubscribeOptions, size: number, log: Logger) {
+  constructor(
+    handler: DeliveryHandler,
+    { concurrency = 1, onError }: SubscribeOptions,
+    size: number,
+    log: Logger,
+  ) {
     if (!Number.isSafeInteger(concurrency) || concurrency < 1) {
-      throw new ServiceError('invalid-option', `concurrency is ${String(concurrency)}; give a whole number from 1 up`)
+      throw new ServiceError(
+        'invalid-option',
+        `concurrency is ${String(concurrency)}; give a whole number from 1 up`,
+      )
     }
     this.#handler = handler
     this.#concurrency = concurrency
     this.#size = size
-    this.#onError = onError ?? ((error, delivery) => log.error('subscriber failed', { topic: delivery?.topic, error }))
+    this.#onError =
+      onError ?? ((error, delivery) => log.error('subscriber failed', { topic: delivery?.topic, error }))
   }
 
   /**
@@ -40,7 +55,10 @@ export class Inbox implements AsyncDisposable {
   put(delivery: Delivery, done: (error: Error | undefined) => void = () => undefined): void {
     if (this.#closed) throw new ServiceError('closed', `the subscription to ${delivery.topic} has ended`)
     if (this.#waiting.length >= this.#size) {
-      throw new ServiceError('overloaded', `${this.#size} messages wait for a subscription to ${delivery.topic}; handle them faster, or add subscribers to its queue`)
+      throw new ServiceError(
+        'overloaded',
+        `${this.#size} messages wait for a subscription to ${delivery.topic}; handle them faster, or add subscribers to its queue`,
+      )
     }
     this.#waiting.push({ delivery, done })
     this.#next()

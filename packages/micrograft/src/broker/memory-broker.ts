@@ -1,4 +1,16 @@
-import { resolveOptions, ServiceError, type Broker, type BrokerCapabilities, type BrokerMessage, type CallOptions, type ComponentContext, type DeliveryHandler, type Logger, type SubscribeOptions, type Subscription } from '@micrograft/contracts'
+import {
+  resolveOptions,
+  ServiceError,
+  type Broker,
+  type BrokerCapabilities,
+  type BrokerMessage,
+  type CallOptions,
+  type ComponentContext,
+  type DeliveryHandler,
+  type Logger,
+  type SubscribeOptions,
+  type Subscription,
+} from '@micrograft/contracts'
 import { defaultInboxSize, Inbox } from './inbox.js'
 import { memorySubscribers, type MemorySubscribers } from './memory-subscribers.js'
 import { requireQueue, requireTopic } from './topic.js'
@@ -14,7 +26,11 @@ export interface MemoryBrokerOptions {
 
 /** Carries messages between the services of one process. */
 export function memoryBroker(options: MemoryBrokerOptions | undefined, context: ComponentContext): Broker {
-  const { hub, inboxSize } = resolveOptions('the options of the memory broker', { hub: undefined, inboxSize: defaultInboxSize, addresses: undefined }, options)
+  const { hub, inboxSize } = resolveOptions(
+    'the options of the memory broker',
+    { hub: undefined, inboxSize: defaultInboxSize, addresses: undefined },
+    options,
+  )
   return new MemoryBroker(hub ?? sharedHub(), inboxSize, context.log)
 }
 
@@ -28,7 +44,12 @@ function sharedHub(): MemorySubscribers {
 
 class MemoryBroker implements Broker {
   readonly name = 'memory'
-  readonly capabilities: BrokerCapabilities = { redelivery: false, durable: false, ordered: true, crossProcess: false }
+  readonly capabilities: BrokerCapabilities = {
+    redelivery: false,
+    durable: false,
+    ordered: true,
+    crossProcess: false,
+  }
   readonly #hub: MemorySubscribers
   readonly #inboxSize: number
   readonly #log: Logger
@@ -56,7 +77,11 @@ class MemoryBroker implements Broker {
     if (failure) throw failure as Error
   }
 
-  async subscribe(topic: string, handler: DeliveryHandler, options: SubscribeOptions = {}): Promise<Subscription> {
+  async subscribe(
+    topic: string,
+    handler: DeliveryHandler,
+    options: SubscribeOptions = {},
+  ): Promise<Subscription> {
     this.#ready(options.signal)
     requireTopic(topic)
     requireQueue(options.queue)

@@ -36,13 +36,16 @@ export function memorySubscribers(): MemorySubscribers {
         const at = group?.inboxes.indexOf(inbox) ?? -1
         if (at >= 0) group?.inboxes.splice(at, 1)
         if (group?.inboxes.length === 0) topic.groups.delete(queue ?? '')
-        if (topic.single.size === 0 && topic.groups.size === 0 && topics.get(name) === topic) topics.delete(name)
+        if (topic.single.size === 0 && topic.groups.size === 0 && topics.get(name) === topic)
+          topics.delete(name)
       }
     },
     receivers(name) {
       const topic = topics.get(name)
       if (!topic) return []
-      const chosen = [...topic.groups.values()].map((group) => group.inboxes[group.next++ % group.inboxes.length] as Inbox)
+      const chosen = [...topic.groups.values()].map(
+        (group) => group.inboxes[group.next++ % group.inboxes.length] as Inbox,
+      )
       return [...topic.single, ...chosen]
     },
   }

@@ -10,7 +10,11 @@ export interface Backoff {
  * Milliseconds before attempt `attempt` (1 is the first try again): doubling, and anywhere between
  * half of that and all of it, so that callers that failed together do not come back together.
  */
-export function backoffMs(attempt: number, { baseMs = 50, maxMs = 2000 }: Backoff = {}, random: () => number = Math.random): number {
+export function backoffMs(
+  attempt: number,
+  { baseMs = 50, maxMs = 2000 }: Backoff = {},
+  random: () => number = Math.random,
+): number {
   const full = Math.min(maxMs, baseMs * 2 ** (attempt - 1))
   return full / 2 + (random() * full) / 2
 }

@@ -11,7 +11,11 @@ interface Opened {
  * Opens a stream through middleware and gives its caller's end. Middleware sees what is sent as an
  * async iterable, and gives what comes back as one.
  */
-export function openStream<I, O>(codec: Codec, onMetadata: ((metadata: Metadata) => void) | undefined, open: (messages: AsyncIterable<I>) => Promise<unknown>): CallStream<I, O> {
+export function openStream<I, O>(
+  codec: Codec,
+  onMetadata: ((metadata: Metadata) => void) | undefined,
+  open: (messages: AsyncIterable<I>) => Promise<unknown>,
+): CallStream<I, O> {
   const outgoing = new Handover<I>()
   let stream: ClientStream | undefined
   let disposed = false
@@ -44,7 +48,12 @@ export function openStream<I, O>(codec: Codec, onMetadata: ((metadata: Metadata)
   }
 }
 
-async function pump<I>(messages: AsyncIterable<I>, stream: ClientStream, codec: Codec, outgoing: Handover<I>): Promise<void> {
+async function pump<I>(
+  messages: AsyncIterable<I>,
+  stream: ClientStream,
+  codec: Codec,
+  outgoing: Handover<I>,
+): Promise<void> {
   try {
     for await (const message of messages) await stream.send(codec.encode(message))
     await stream.end()
@@ -63,7 +72,8 @@ class Handover<T> implements AsyncIterable<T> {
 
   put(value: T): Promise<void> {
     if (this.#error) return Promise.reject(this.#error.error as Error)
-    if (this.#ended) return Promise.reject(new ServiceError('closed', 'the stream was ended; send before end()'))
+    if (this.#ended)
+      return Promise.reject(new ServiceError('closed', 'the stream was ended; send before end()'))
     return new Promise((taken, failed) => {
       const taker = this.#taker
       if (taker) {

@@ -1,4 +1,10 @@
-import type { CallOptions, HandlerContext, Metadata, SelectOptions, TypedEndpoint } from '@micrograft/contracts'
+import type {
+  CallOptions,
+  HandlerContext,
+  Metadata,
+  SelectOptions,
+  TypedEndpoint,
+} from '@micrograft/contracts'
 import type { Backoff } from './backoff.js'
 
 /** How one call is made. */
@@ -33,7 +39,10 @@ export interface CallStream<I, O> extends AsyncIterable<O>, AsyncDisposable {
 }
 
 type Reply<I, O> = (request: I, options?: RequestOptions) => Promise<Awaited<O>>
-type Collect<I, O> = (requests: AsyncIterable<I> | Iterable<I>, options?: RequestOptions) => Promise<Awaited<O>>
+type Collect<I, O> = (
+  requests: AsyncIterable<I> | Iterable<I>,
+  options?: RequestOptions,
+) => Promise<Awaited<O>>
 type Iterate<I, O> = (request: I, options?: RequestOptions) => AsyncIterable<O>
 type Converse<I, O> = (options?: RequestOptions) => CallStream<I, O>
 
@@ -66,10 +75,16 @@ type RequestOf<E extends AnyRequest> = Parameters<E> extends [] ? unknown : Para
 type Defined<T> = { readonly [M in keyof T as T[M] extends never ? never : M]: T[M] }
 
 /** The endpoints of a service that give one reply, from the groups that its `handle` was given: `{ Say: typeof say }`. */
-export type ServiceCalls<S> = { readonly [T in keyof S]: Defined<{ readonly [M in keyof S[T]]: UnaryCall<S[T][M]> }> }
+export type ServiceCalls<S> = {
+  readonly [T in keyof S]: Defined<{ readonly [M in keyof S[T]]: UnaryCall<S[T][M]> }>
+}
 
 /** Those that take one request and give a stream. */
-export type ServiceStreams<S> = { readonly [T in keyof S]: Defined<{ readonly [M in keyof S[T]]: StreamCall<S[T][M]> }> }
+export type ServiceStreams<S> = {
+  readonly [T in keyof S]: Defined<{ readonly [M in keyof S[T]]: StreamCall<S[T][M]> }>
+}
 
 /** Those that stream both ways. */
-export type ServiceChannels<S> = { readonly [T in keyof S]: Defined<{ readonly [M in keyof S[T]]: ChannelCall<S[T][M]> }> }
+export type ServiceChannels<S> = {
+  readonly [T in keyof S]: Defined<{ readonly [M in keyof S[T]]: ChannelCall<S[T][M]> }>
+}

@@ -1,7 +1,23 @@
-import { ServiceError, type Client, type ClientRequest, type Codec, type Metadata, type Node, type Selection, type Selector, type UnaryRequest } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type Client,
+  type ClientRequest,
+  type Codec,
+  type Metadata,
+  type Node,
+  type Selection,
+  type Selector,
+  type UnaryRequest,
+} from '@micrograft/contracts'
 import type { Chains } from '../middleware/chain.js'
 import { backoffMs, wait } from './backoff.js'
-import type { CallStream, RequestOptions, ServiceCalls, ServiceChannels, ServiceStreams } from './caller-types.js'
+import type {
+  CallStream,
+  RequestOptions,
+  ServiceCalls,
+  ServiceChannels,
+  ServiceStreams,
+} from './caller-types.js'
 import { openStream } from './call-stream.js'
 import { serviceCalls } from './service-calls.js'
 
@@ -38,40 +54,76 @@ export class Caller implements AsyncDisposable {
    * @throws what the handler answered; `not-found` and `unavailable` where no node is there;
    *   `timeout` at the deadline; the signal's reason.
    */
-  async call<O = unknown>(service: string, endpoint: string, request: unknown, options: RequestOptions = {}): Promise<O> {
+  async call<O = unknown>(
+    service: string,
+    endpoint: string,
+    request: unknown,
+    options: RequestOptions = {},
+  ): Promise<O> {
     const { metadata = options.parent?.metadata ?? noMetadata, signal } = options
-    const outcome = this.#options.chains().call({ service, endpoint, metadata, signal, stream: false, request }, async (context) => {
-      const contentType = options.contentType ?? json
-      const codec = this.#options.codec(contentType)
-      const body = codec.encode(context.request)
-      const reply = await this.#attempts(service, endpoint, options, (node, timeoutMs, bounded) => {
-        const unary: UnaryRequest = { service, endpoint, contentType, metadata: context.metadata, timeoutMs, body }
-        return this.#options.client.call(node, unary, { signal: bounded })
+    const outcome = this.#options
+      .chains()
+      .call({ service, endpoint, metadata, signal, stream: false, request }, async (context) => {
+        const contentType = options.contentType ?? json
+        const codec = this.#options.codec(contentType)
+        const body = codec.encode(context.request)
+        const reply = await this.#attempts(service, endpoint, options, (node, timeoutMs, bounded) => {
+          const unary: UnaryRequest = {
+            service,
+            endpoint,
+            contentType,
+            metadata: context.metadata,
+            timeoutMs,
+            body,
+          }
+          return this.#options.client.call(node, unary, { signal: bounded })
+        })
+        options.onMetadata?.(reply.metadata)
+        return this.#options.codec(reply.contentType || contentType).decode(reply.body)
       })
-      options.onMetadata?.(reply.metadata)
-      return this.#options.codec(reply.contentType || contentType).decode(reply.body)
-    })
     return (await outcome) as O
   }
 
   /** Opens a stream to an endpoint of any streaming kind. What goes wrong shows where the stream is read or written. */
-  open<I = unknown, O = unknown>(service: string, endpoint: string, options: RequestOptions = {}): CallStream<I, O> {
+  open<I = unknown, O = unknown>(
+    service: string,
+    endpoint: string,
+    options: RequestOptions = {},
+  ): CallStream<I, O> {
     const { metadata = options.parent?.metadata ?? noMetadata, signal } = options
     const contentType = options.contentType ?? json
     const codec = this.#options.codec(contentType)
     return openStream<I, O>(codec, options.onMetadata, (messages) =>
-      this.#options.chains().call({ service, endpoint, metadata, signal, stream: true, request: messages }, async (context) => {
-        const stream = await this.#attempts(service, endpoint, { timeoutMs: 0, ...options }, (node, timeoutMs, bounded) => {
-          const request: ClientRequest = { service, endpoint, contentType, metadata: context.metadata, timeoutMs }
-          return this.#options.client.stream(node, request, { signal: bounded })
-        })
-        return { stream, messages: context.request }
-      }),
+      this.#options
+        .chains()
+        .call({ service, endpoint, metadata, signal, stream: true, request: messages }, async (context) => {
+          const stream = await this.#attempts(
+            service,
+            endpoint,
+            { timeoutMs: 0, ...options },
+            (node, timeoutMs, bounded) => {
+              const request: ClientRequest = {
+                service,
+                endpoint,
+                contentType,
+                metadata: context.metadata,
+                timeoutMs,
+              }
+              return this.#options.client.stream(node, request, { signal: bounded })
+            },
+          )
+          return { stream, messages: context.request }
+        }),
     )
   }
 
   /** Calls an endpoint that takes one request and gives a stream. */
-  stream<O = unknown>(service: string, endpoint: string, request: unknown, options?: RequestOptions): AsyncIterable<O> {
+  stream<O = unknown>(
+    service: string,
+    endpoint: string,
+    request: unknown,
+    options?: RequestOptions,
+  ): AsyncIterable<O> {
     const open = () => this.open<unknown, O>(service, endpoint, options)
     return {
       async *[Symbol.asyncIterator]() {
@@ -88,7 +140,12 @@ export class Caller implements AsyncDisposable {
   }
 
   /** Sends a stream to an endpoint that gives one reply. */
-  async send<O = unknown>(service: string, endpoint: string, requests: AsyncIterable<unknown> | Iterable<unknown>, options?: RequestOptions): Promise<O> {
+  async send<O = unknown>(
+    service: string,
+    endpoint: string,
+    requests: AsyncIterable<unknown> | Iterable<unknown>,
+    options?: RequestOptions,
+  ): Promise<O> {
     const stream = this.open<unknown, O>(service, endpoint, options)
     try {
       const sent = (async () => {
@@ -108,18 +165,24 @@ export class Caller implements AsyncDisposable {
   /** The endpoints of a service that give one reply, typed by its definition: `of<Greeter>('greeter').Say.Hello({ … })`. */
   of<S>(service: string): ServiceCalls<S> {
     return serviceCalls((endpoint, request: unknown, options?: RequestOptions) =>
-      isStream(request) ? this.send(service, endpoint, request, options) : this.call(service, endpoint, request, options),
+      isStream(request)
+        ? this.send(service, endpoint, request, options)
+        : this.call(service, endpoint, request, options),
     ) as ServiceCalls<S>
   }
 
   /** Those that give a stream: `for await (const n of streamsOf<Greeter>('greeter').Say.Count({ to: 3 }))`. */
   streamsOf<S>(service: string): ServiceStreams<S> {
-    return serviceCalls((endpoint, request: unknown, options?: RequestOptions) => this.stream(service, endpoint, request, options)) as ServiceStreams<S>
+    return serviceCalls((endpoint, request: unknown, options?: RequestOptions) =>
+      this.stream(service, endpoint, request, options),
+    ) as ServiceStreams<S>
   }
 
   /** Those that stream both ways. */
   channelsOf<S>(service: string): ServiceChannels<S> {
-    return serviceCalls((endpoint, options?: RequestOptions) => this.open(service, endpoint, options)) as ServiceChannels<S>
+    return serviceCalls((endpoint, options?: RequestOptions) =>
+      this.open(service, endpoint, options),
+    ) as ServiceChannels<S>
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -129,8 +192,19 @@ export class Caller implements AsyncDisposable {
   }
 
   /** Runs `attempt` on one node after another, until it succeeds or another try cannot help. */
-  async #attempts<R>(service: string, endpoint: string, options: RequestOptions, attempt: (node: Node, timeoutMs: number | undefined, signal: AbortSignal | undefined) => Promise<R>): Promise<R> {
-    const { retries = this.#options.defaults.retries, retryIf = isRetryable, backoff, address, select } = options
+  async #attempts<R>(
+    service: string,
+    endpoint: string,
+    options: RequestOptions,
+    attempt: (node: Node, timeoutMs: number | undefined, signal: AbortSignal | undefined) => Promise<R>,
+  ): Promise<R> {
+    const {
+      retries = this.#options.defaults.retries,
+      retryIf = isRetryable,
+      backoff,
+      address,
+      select,
+    } = options
     const signal = joined(options.signal, options.parent)
     const deadline = deadlineOf(options, this.#options.defaults)
     const selection = address === undefined ? await this.#select(service) : undefined

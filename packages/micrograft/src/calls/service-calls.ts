@@ -6,7 +6,13 @@ export type EndpointFunction = (endpoint: string, ...args: never[]) => unknown
  * its definition. Functions are made once and may be kept.
  */
 export function serviceCalls(make: EndpointFunction): object {
-  return lookup((type) => lookup((method) => (...args: never[]) => make(`${type}.${method}`, ...args)))
+  return lookup((type) =>
+    lookup(
+      (method) =>
+        (...args: never[]) =>
+          make(`${type}.${method}`, ...args),
+    ),
+  )
 }
 
 function lookup(make: (name: string) => unknown): object {

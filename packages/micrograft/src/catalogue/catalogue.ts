@@ -24,7 +24,11 @@ export class Catalogue {
   /** @throws `not-found`, listing the names that are known and the nearest. */
   find<K extends ComponentType>(type: K, name: string): PluginConfig<K> {
     const found = this.#entries.get(type)?.get(name)
-    if (!found) throw new ServiceError('not-found', `there is no ${type} called ${JSON.stringify(name)}${hint(name, this.names(type))}`)
+    if (!found)
+      throw new ServiceError(
+        'not-found',
+        `there is no ${type} called ${JSON.stringify(name)}${hint(name, this.names(type))}`,
+      )
     return found as PluginConfig<K>
   }
 

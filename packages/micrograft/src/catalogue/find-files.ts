@@ -11,7 +11,10 @@ import { ServiceError } from '@micrograft/contracts'
 export async function findPluginFiles(entry: string): Promise<readonly string[]> {
   const path = resolve(entry)
   if (/[*?]/.test(basename(path))) return list(dirname(path), toPattern(basename(path)), entry)
-  const isFolder = await stat(path).then((stats) => stats.isDirectory(), () => false)
+  const isFolder = await stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  )
   // What is no folder is opened as it is: the platform says what is wrong with it.
   return isFolder ? list(path, /./, entry) : [path]
 }
@@ -19,7 +22,8 @@ export async function findPluginFiles(entry: string): Promise<readonly string[]>
 async function list(folder: string, pattern: RegExp, entry: string): Promise<readonly string[]> {
   const names = await readdir(folder).catch(() => [] as string[])
   const found = names.filter((name) => name.endsWith(pluginSuffix) && pattern.test(name)).sort()
-  if (found.length === 0) throw new ServiceError('not-found', `no plugin file is in ${entry}; its files are named *${pluginSuffix}`)
+  if (found.length === 0)
+    throw new ServiceError('not-found', `no plugin file is in ${entry}; its files are named *${pluginSuffix}`)
   return found.map((name) => join(folder, name))
 }
 

@@ -49,8 +49,13 @@ export async function build(path: string, config: PackagedPlugin): Promise<strin
   const folder = await mkdtemp(resolve('.micrograft-'))
   try {
     const { name, type, version = '1.0.0' } = config
-    await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'generated', version, type: 'module' }))
-    const inFolder = config.path.startsWith('.') ? { ...config, path: join('..', config.path).replaceAll('\\', '/') } : config
+    await writeFile(
+      join(folder, 'package.json'),
+      JSON.stringify({ name: 'generated', version, type: 'module' }),
+    )
+    const inFolder = config.path.startsWith('.')
+      ? { ...config, path: join('..', config.path).replaceAll('\\', '/') }
+      : config
     const entry = await generate(join(folder, 'plugin.ts'), inFolder)
     await buildFile(entry, { name, type, version, outFile })
     return outFile
@@ -61,12 +66,18 @@ export async function build(path: string, config: PackagedPlugin): Promise<strin
 
 function sourceOf({ name, type, version = '1.0.0', path, newFunc }: PackagedPlugin): string {
   const wrong: string[] = []
-  if (typeof name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) wrong.push(`name is ${JSON.stringify(name)}; expected letters, digits, ".", "_" and "-"`)
-  if (!isComponentType(type)) wrong.push(`type is ${JSON.stringify(type)}, which is unknown${hint(String(type), componentTypes)}`)
-  if (!/^\d+\.\d+\.\d+/.test(version)) wrong.push(`version is ${JSON.stringify(version)}; expected a semantic version such as 1.0.0`)
-  if (typeof path !== 'string' || path === '' || /["'\n\\]/.test(path)) wrong.push(`path is ${JSON.stringify(path)}; expected the name of a package`)
-  if (typeof newFunc !== 'string' || !/^[A-Za-z_$][\w$]*$/.test(newFunc)) wrong.push(`newFunc is ${JSON.stringify(newFunc)}; expected the name that the package exports it under`)
-  if (wrong.length > 0) throw new ServiceError('invalid-option', `cannot make a plugin of this config: ${wrong.join('; ')}`)
+  if (typeof name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name))
+    wrong.push(`name is ${JSON.stringify(name)}; expected letters, digits, ".", "_" and "-"`)
+  if (!isComponentType(type))
+    wrong.push(`type is ${JSON.stringify(type)}, which is unknown${hint(String(type), componentTypes)}`)
+  if (!/^\d+\.\d+\.\d+/.test(version))
+    wrong.push(`version is ${JSON.stringify(version)}; expected a semantic version such as 1.0.0`)
+  if (typeof path !== 'string' || path === '' || /["'\n\\]/.test(path))
+    wrong.push(`path is ${JSON.stringify(path)}; expected the name of a package`)
+  if (typeof newFunc !== 'string' || !/^[A-Za-z_$][\w$]*$/.test(newFunc))
+    wrong.push(`newFunc is ${JSON.stringify(newFunc)}; expected the name that the package exports it under`)
+  if (wrong.length > 0)
+    throw new ServiceError('invalid-option', `cannot make a plugin of this config: ${wrong.join('; ')}`)
   return [
     `import { ${newFunc} as newFunc } from ${JSON.stringify(path)}`,
     '',

@@ -1,5 +1,12 @@
 import { ServiceError, type PluginConfig } from '@micrograft/contracts'
-import { createPlatform, installedPackage, PluginError, type OpenOptions, type Platform, type Plugin } from '@micrograft/plugin'
+import {
+  createPlatform,
+  installedPackage,
+  PluginError,
+  type OpenOptions,
+  type Platform,
+  type Plugin,
+} from '@micrograft/plugin'
 import { componentTypes } from '../components/contract-shapes.js'
 import type { Catalogue } from './catalogue.js'
 import { findPluginFiles } from './find-files.js'
@@ -71,11 +78,17 @@ function configOf(plugin: Plugin): PluginConfig {
   const { name, version, type } = plugin.manifest
   const where = `the plugin ${name} ${version} (${plugin.path})`
   if (!plugin.symbols.includes(symbol)) {
-    throw new ServiceError('invalid-option', `${where} has no symbol ${symbol}; export its config under that name: export const ${symbol} = definePlugin({ … })`)
+    throw new ServiceError(
+      'invalid-option',
+      `${where} has no symbol ${symbol}; export its config under that name: export const ${symbol} = definePlugin({ … })`,
+    )
   }
   const config = requirePluginConfig(plugin.lookup(symbol), where)
   if (type !== undefined && type !== config.type) {
-    throw new ServiceError('invalid-option', `${where} says in its manifest that it is a ${type}, and its config is that of a ${config.type}; build it with --type ${config.type}`)
+    throw new ServiceError(
+      'invalid-option',
+      `${where} says in its manifest that it is a ${type}, and its config is that of a ${config.type}; build it with --type ${config.type}`,
+    )
   }
   return config
 }

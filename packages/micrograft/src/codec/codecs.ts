@@ -10,9 +10,11 @@ export class Codecs {
   static async make(catalogue: Catalogue, context: ComponentContext): Promise<Codecs> {
     const codecs = new Codecs()
     const made = await Promise.all(
-      catalogue.configs('codec').map(async ({ name, version, newFunc }) =>
-        requireComponent('codec', await newFunc({} as never, context), `codec ${name} ${version}`),
-      ),
+      catalogue
+        .configs('codec')
+        .map(async ({ name, version, newFunc }) =>
+          requireComponent('codec', await newFunc({} as never, context), `codec ${name} ${version}`),
+        ),
     )
     for (const codec of made) for (const type of codec.contentTypes) codecs.#byType.set(type, codec)
     return codecs
@@ -20,8 +22,12 @@ export class Codecs {
 
   /** @throws `unsupported-content`, listing the content types that there are. */
   readonly find = (contentType: string): Codec => {
-    const codec = this.#byType.get(contentType) ?? this.#byType.get(contentType.replace(/;.*$/s, '').trim().toLowerCase())
+    const codec =
+      this.#byType.get(contentType) ?? this.#byType.get(contentType.replace(/;.*$/s, '').trim().toLowerCase())
     if (codec) return codec
-    throw new ServiceError('unsupported-content', `no codec for ${JSON.stringify(contentType.slice(0, 128))}; there are ${[...this.#byType.keys()].sort().join(', ')}`)
+    throw new ServiceError(
+      'unsupported-content',
+      `no codec for ${JSON.stringify(contentType.slice(0, 128))}; there are ${[...this.#byType.keys()].sort().join(', ')}`,
+    )
   }
 }

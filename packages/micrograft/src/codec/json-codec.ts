@@ -16,7 +16,9 @@ export function jsonCodec(options?: JsonCodecOptions): Codec {
       try {
         return Buffer.from(JSON.stringify(value) ?? 'null')
       } catch (cause) {
-        throw new ServiceError('bad-request', `cannot write the value as JSON: ${(cause as Error).message}`, { cause })
+        throw new ServiceError('bad-request', `cannot write the value as JSON: ${(cause as Error).message}`, {
+          cause,
+        })
       }
     },
     decode(bytes) {
@@ -26,7 +28,9 @@ export function jsonCodec(options?: JsonCodecOptions): Codec {
       try {
         return JSON.parse(text) as unknown
       } catch (cause) {
-        throw new ServiceError('bad-request', `the bytes are not JSON: ${(cause as Error).message}`, { cause })
+        throw new ServiceError('bad-request', `the bytes are not JSON: ${(cause as Error).message}`, {
+          cause,
+        })
       }
     },
   }
@@ -46,7 +50,11 @@ function refuseDeeper(text: string, maxDepth: number): void {
       else if (code === 0x22) inString = false
     } else if (code === 0x22) inString = true
     else if (code === 0x5b || code === 0x7b) {
-      if (++depth > maxDepth) throw new ServiceError('bad-request', `the JSON is nested deeper than ${maxDepth} levels, at character ${i}`)
+      if (++depth > maxDepth)
+        throw new ServiceError(
+          'bad-request',
+          `the JSON is nested deeper than ${maxDepth} levels, at character ${i}`,
+        )
     } else if (code === 0x5d || code === 0x7d) depth--
   }
 }

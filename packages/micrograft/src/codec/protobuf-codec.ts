@@ -22,7 +22,10 @@ export function protobufCodec(options?: ProtobufCodecOptions): Codec {
       const name = isMessage(value) ? value.$typeName : undefined
       const descriptor = name === undefined ? undefined : registry?.getMessage(name)
       if (descriptor) return toBinary(descriptor, value as never)
-      const what = name === undefined ? `not ${typeof value}` : `and knows no ${name}: give its descriptor in the option registry`
+      const what =
+        name === undefined
+          ? `not ${typeof value}`
+          : `and knows no ${name}: give its descriptor in the option registry`
       throw new ServiceError('bad-request', `the protobuf codec writes messages and bytes, ${what}`)
     },
     decode: (bytes) => Uint8Array.prototype.slice.call(bytes),

@@ -8,7 +8,11 @@ export function textCodec(): Codec {
     contentTypes: ['text/plain'],
     text: true,
     encode(value) {
-      if (typeof value !== 'string') throw new ServiceError('bad-request', `the text codec writes a string, not ${typeof value}; choose another content type`)
+      if (typeof value !== 'string')
+        throw new ServiceError(
+          'bad-request',
+          `the text codec writes a string, not ${typeof value}; choose another content type`,
+        )
       return Buffer.from(value)
     },
     decode(bytes) {

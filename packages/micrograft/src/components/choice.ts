@@ -14,13 +14,18 @@ export interface ResolvedChoice {
 }
 
 /** The plugin that a choice brings with it, if it does. */
-export function importedPlugin<K extends ComponentType>(choice: Choice<K> | undefined): PluginConfig<K> | undefined {
+export function importedPlugin<K extends ComponentType>(
+  choice: Choice<K> | undefined,
+): PluginConfig<K> | undefined {
   if (choice === undefined || typeof choice === 'string') return undefined
   if ('newFunc' in choice) return choice
   return typeof choice.use === 'object' ? choice.use : undefined
 }
 
-export function resolveChoice<K extends ComponentType>(choice: Choice<K> | undefined, fallback: string): ResolvedChoice {
+export function resolveChoice<K extends ComponentType>(
+  choice: Choice<K> | undefined,
+  fallback: string,
+): ResolvedChoice {
   if (choice === undefined) return { name: fallback, options: {}, asked: false }
   if (typeof choice === 'string') return { name: choice, options: {}, asked: true }
   if ('newFunc' in choice) return { name: choice.name, options: {}, asked: true }

@@ -1,4 +1,10 @@
-import { ServiceError, type ComponentContext, type ComponentTypes, type Logger, type SharedType } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type ComponentContext,
+  type ComponentTypes,
+  type Logger,
+  type SharedType,
+} from '@micrograft/contracts'
 import type { Catalogue } from '../catalogue/catalogue.js'
 import { silentLogger } from '../logger/noop-logger.js'
 import type { ResolvedChoice } from './choice.js'
@@ -40,7 +46,9 @@ export class Components {
 
   /** Makes what was asked for and what `needed` names; what it rejects with names the component. */
   async start(needed: readonly SharedType[]): Promise<void> {
-    const asked = (Object.keys(this.#options.choices) as SharedType[]).filter((type) => this.#options.choices[type].asked)
+    const asked = (Object.keys(this.#options.choices) as SharedType[]).filter(
+      (type) => this.#options.choices[type].asked,
+    )
     for (const type of new Set([...needed, ...asked])) await this.#entry(type).make()
   }
 
@@ -53,7 +61,12 @@ export class Components {
    * Makes another component and sends calls to it; see `Slot.swap`. Nothing has changed where this rejects.
    * @throws `not-found`, and what `newFunc` throws.
    */
-  async swap(type: SharedType, name: string, options: object = {}, swapOptions?: SwapOptions): Promise<SwapReport> {
+  async swap(
+    type: SharedType,
+    name: string,
+    options: object = {},
+    swapOptions?: SwapOptions,
+  ): Promise<SwapReport> {
     const { slot, make } = this.#entry(type)
     await make()
     const { component, label } = await this.#make(type, { name, options: { ...options }, asked: true })
@@ -67,7 +80,11 @@ export class Components {
     for (const slot of this.#made.reverse()) {
       await slot[Symbol.asyncDispose]().catch((error: unknown) => errors.push(error))
     }
-    if (errors.length > 0) throw new AggregateError(errors, `${errors.length} components of ${this.#options.service} failed to close`)
+    if (errors.length > 0)
+      throw new AggregateError(
+        errors,
+        `${errors.length} components of ${this.#options.service} failed to close`,
+      )
   }
 
   #entry(type: SharedType, name?: string): Entry {
@@ -106,19 +123,40 @@ export class Components {
     }
   }
 
-  async #make(type: SharedType, { name, options }: ResolvedChoice): Promise<{ component: ComponentTypes[SharedType]; label: string }> {
+  async #make(
+    type: SharedType,
+    { name, options }: ResolvedChoice,
+  ): Promise<{ component: ComponentTypes[SharedType]; label: string }> {
     const config = this.#options.catalogue.find(type, name)
     const label = `${type} ${name} ${config.version}`
     const controller = new AbortController()
-    const timer = setTimeout(() => controller.abort(new ServiceError('timeout', `${label} was not made within ${this.#options.makeTimeoutMs} ms`)), this.#options.makeTimeoutMs)
+    const timer = setTimeout(
+      () =>
+        controller.abort(
+          new ServiceError('timeout', `${label} was not made within ${this.#options.makeTimeoutMs} ms`),
+        ),
+      this.#options.makeTimeoutMs,
+    )
     try {
-      const context: ComponentContext = { service: this.#options.service, log: this.#log(type, name), signal: controller.signal, use: (other, otherName) => this.use(other, otherName) }
-      const made = (config.newFunc as (options: unknown, context: ComponentContext) => unknown)(options, context)
+      const context: ComponentContext = {
+        service: this.#options.service,
+        log: this.#log(type, name),
+        signal: controller.signal,
+        use: (other, otherName) => this.use(other, otherName),
+      }
+      const made = (config.newFunc as (options: unknown, context: ComponentContext) => unknown)(
+        options,
+        context,
+      )
       const component = requireComponent(type, await aborted(made, controller.signal), label)
       return { component, label: `${name} ${config.version}` }
     } catch (error) {
       if (error instanceof ServiceError) throw error
-      throw new ServiceError('invalid-option', `cannot make ${label}: ${(error as Error | undefined)?.message ?? String(error)}`, { cause: error })
+      throw new ServiceError(
+        'invalid-option',
+        `cannot make ${label}: ${(error as Error | undefined)?.message ?? String(error)}`,
+        { cause: error },
+      )
     } finally {
       clearTimeout(timer)
     }

@@ -11,15 +11,27 @@ export interface ContractShape {
 
 /** One line for each type of component; `satisfies` holds it to the contracts. */
 const shapes = {
-  auth: { calls: ['issue', 'inspect', 'verify', 'grant', 'revoke', 'rules'], direct: [], properties: ['name'] },
+  auth: {
+    calls: ['issue', 'inspect', 'verify', 'grant', 'revoke', 'rules'],
+    direct: [],
+    properties: ['name'],
+  },
   broker: { calls: ['publish', 'subscribe'], direct: [], properties: ['name', 'capabilities'] },
   client: { calls: ['call', 'stream'], direct: [], properties: ['name', 'protocol'] },
   codec: { calls: [], direct: ['encode', 'decode'], properties: ['name', 'contentTypes', 'text'] },
   config: { calls: ['read'], direct: ['watch'], properties: ['name'] },
   handler: { calls: [], direct: [], properties: ['endpoints'] },
-  logger: { calls: [], direct: ['enabled', 'trace', 'debug', 'info', 'warn', 'error', 'child'], properties: [] },
+  logger: {
+    calls: [],
+    direct: ['enabled', 'trace', 'debug', 'info', 'warn', 'error', 'child'],
+    properties: [],
+  },
   middleware: { calls: [], direct: [], properties: ['name'] },
-  registry: { calls: ['register', 'deregister', 'get', 'list', 'watch'], direct: [], properties: ['name', 'capabilities'] },
+  registry: {
+    calls: ['register', 'deregister', 'get', 'list', 'watch'],
+    direct: [],
+    properties: ['name', 'capabilities'],
+  },
   selector: { calls: ['select'], direct: [], properties: ['name'] },
   server: { calls: ['start', 'stop'], direct: [], properties: ['name', 'protocol'] },
   store: { calls: ['get', 'set', 'delete', 'list'], direct: [], properties: ['name', 'capabilities'] },
@@ -45,14 +57,24 @@ export function isComponentType(type: unknown): type is ComponentType {
  * `value` as the component that a `newFunc` promised.
  * @throws `invalid-option`, naming all that is missing and what a component of the type has.
  */
-export function requireComponent<K extends ComponentType>(type: K, value: unknown, label: string): ComponentTypes[K] {
+export function requireComponent<K extends ComponentType>(
+  type: K,
+  value: unknown,
+  label: string,
+): ComponentTypes[K] {
   const { calls, direct, properties } = contractShapes[type]
-  const object = (typeof value === 'object' || typeof value === 'function') && value !== null ? (value as Record<string, unknown>) : {}
+  const object =
+    (typeof value === 'object' || typeof value === 'function') && value !== null
+      ? (value as Record<string, unknown>)
+      : {}
   const missing = [
     ...[...calls, ...direct].filter((name) => typeof object[name] !== 'function').map((name) => `${name}()`),
     ...properties.filter((name) => object[name] === undefined),
   ]
   if (missing.length === 0 && value !== null && typeof value === 'object') return value as ComponentTypes[K]
   const all = [...calls, ...direct].map((name) => `${name}()`).concat(properties)
-  throw new ServiceError('invalid-option', `newFunc of ${label} made no ${type}: ${value === undefined ? 'it gave nothing' : `it lacks ${missing.join(', ')}`}; a ${type} has ${all.join(', ')}`)
+  throw new ServiceError(
+    'invalid-option',
+    `newFunc of ${label} made no ${type}: ${value === undefined ? 'it gave nothing' : `it lacks ${missing.join(', ')}`}; a ${type} has ${all.join(', ')}`,
+  )
 }

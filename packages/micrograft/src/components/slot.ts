@@ -51,6 +51,7 @@ export class Slot<K extends ComponentType> implements AsyncDisposable {
   })
 
   readonly #begin: () => void
+  #closed = false
 
   /** @param begin Called when a component is needed and none is there yet; it ends in `fill` or `fail`. */
   constructor(type: K, begin: () => void) {
@@ -98,11 +99,12 @@ export class Slot<K extends ComponentType> implements AsyncDisposable {
     await this.#swapping
     const last = this.#current
     this.#current = undefined
-    this.#failed(this.#closed())
+    this.#closed = true
+    this.#failed(this.#closedError())
     await dispose(last?.component)
   }
 
-  #closed(): ServiceError {
+  #closedError(): ServiceError {
     return new ServiceError('closed', `the ${this.type} of the service was closed`)
   }
 
@@ -112,7 +114,10 @@ export class Slot<K extends ComponentType> implements AsyncDisposable {
     for (const name of calls) reference[name] = this.#counted(name)
     for (const name of direct) reference[name] = this.#direct(name)
     for (const name of properties) {
-      Object.defineProperty(reference, name, { enumerable: true, get: () => (this.#require() as unknown as Record<string, unknown>)[name] })
+      Object.defineProperty(reference, name, {
+        enumerable: true,
+        get: () => (this.#require() as unknown as Record<string, unknown>)[name],
+      })
     }
     // The slot's owner disposes what sits in it; who only holds the reference must not.
     reference[Symbol.asyncDispose] = () => Promise.resolve()
@@ -124,12 +129,15 @@ export class Slot<K extends ComponentType> implements AsyncDisposable {
     return (a, b, c) => {
       const generation = this.#current
       if (!generation) {
+        if (this.#closed) return Promise.reject(this.#closedError())
         this.#begin()
         return this.#ready.then(() => this.#counted(name)(a, b, c))
       }
       generation.active++
       try {
-        const result = (generation.component as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>)[name]!(a, b, c)
+        const result = (
+          generation.component as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
+        )[name]!(a, b, c)
         result.then(generation.leave, generation.leave)
         return result
       } catch (error) {
@@ -140,11 +148,14 @@ export class Slot<K extends ComponentType> implements AsyncDisposable {
   }
 
   #direct(name: string): (a: unknown, b: unknown) => unknown {
-    return (a, b) => (this.#require() as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(a, b)
+    return (a, b) =>
+      (this.#require() as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(a, b)
   }
 
   #require(): ComponentTypes[K] {
-    if (!this.#current) throw new ServiceError('unavailable', `the service has no ${this.type} yet; start it first`)
+    if (this.#closed) throw this.#closedError()
+    if (!this.#current)
+      throw new ServiceError('unavailable', `the service has no ${this.type} yet; start it first`)
     return this.#current.component
   }
 }

@@ -26,7 +26,10 @@ export class ConfigChanges {
     }
   }
 
-  follow(signal: AbortSignal | undefined, onEnd: () => void = () => undefined): AsyncIterableIterator<ConfigTree> {
+  follow(
+    signal: AbortSignal | undefined,
+    onEnd: () => void = () => undefined,
+  ): AsyncIterableIterator<ConfigTree> {
     const follower: Follower = { latest: undefined, wake: undefined, fail: undefined }
     const onAbort = () => {
       follower.fail?.(signal?.reason)

@@ -13,11 +13,23 @@ export interface EnvConfigOptions {
 
 /** Settings from the environment, as go-micro reads them: lower case, and `_` goes a level down: `CONFIG_DB_HOST` is `db.host`. */
 export function envConfig(options?: EnvConfigOptions): Config {
-  const { env, prefix } = resolveOptions('the options of the env config', { env: process.env, prefix: 'CONFIG_', addresses: undefined }, options)
+  const { env, prefix } = resolveOptions(
+    'the options of the env config',
+    { env: process.env, prefix: 'CONFIG_', addresses: undefined },
+    options,
+  )
   const tree: Record<string, ConfigValue> = Object.create(null) as Record<string, ConfigValue>
   for (const [name, value] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (value === undefined || !name.startsWith(prefix) || name.length === prefix.length) continue
-    put(tree, name.slice(prefix.length).toLowerCase().split('_').filter((part) => part !== ''), value)
+    put(
+      tree,
+      name
+        .slice(prefix.length)
+        .toLowerCase()
+        .split('_')
+        .filter((part) => part !== ''),
+      value,
+    )
   }
   return new ValuesConfig('env', tree as ConfigTree)
 }

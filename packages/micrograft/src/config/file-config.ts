@@ -15,8 +15,16 @@ export interface FileConfigOptions {
 
 /** Settings in JSON files. */
 export function fileConfig(options?: FileConfigOptions): Config {
-  const { addresses, pollMs, maxBytes } = resolveOptions('the options of the file config', { addresses: [] as readonly string[], pollMs: 1000, maxBytes: 1_048_576 }, options)
-  return new FileConfig(addresses.map((path) => resolve(path)), pollMs, maxBytes)
+  const { addresses, pollMs, maxBytes } = resolveOptions(
+    'the options of the file config',
+    { addresses: [] as readonly string[], pollMs: 1000, maxBytes: 1_048_576 },
+    options,
+  )
+  return new FileConfig(
+    addresses.map((path) => resolve(path)),
+    pollMs,
+    maxBytes,
+  )
 }
 
 class FileConfig implements Config {
@@ -47,7 +55,12 @@ class FileConfig implements Config {
     return tree
   }
 
-  watch({ signal, onError = () => undefined }: CallOptions & { readonly onError?: ((error: Error) => void) | undefined } = {}): AsyncIterableIterator<ConfigTree> {
+  watch({
+    signal,
+    onError = () => undefined,
+  }: CallOptions & {
+    readonly onError?: ((error: Error) => void) | undefined
+  } = {}): AsyncIterableIterator<ConfigTree> {
     this.#errorListeners.add(onError)
     const followed = this.#changes.follow(signal, () => {
       this.#errorListeners.delete(onError)
@@ -70,7 +83,11 @@ class FileConfig implements Config {
     for (const folder of new Set(this.#paths.map((path) => dirname(path)))) {
       const names = this.#paths.filter((path) => dirname(path) === folder).map((path) => basename(path))
       try {
-        const watcher = watch(folder, { persistent: false }, (_, name) => (name === null || names.includes(name)) && this.#lookSoon())
+        const watcher = watch(
+          folder,
+          { persistent: false },
+          (_, name) => (name === null || names.includes(name)) && this.#lookSoon(),
+        )
         watcher.on('error', () => watcher.close())
         this.#watchers.push(watcher)
       } catch {
@@ -115,11 +132,16 @@ class FileConfig implements Config {
     let text: string
     try {
       const { size } = await stat(path)
-      if (size > this.#maxBytes) throw new ServiceError('too-large', `${path} has ${size} bytes and the limit is ${this.#maxBytes}`)
+      if (size > this.#maxBytes)
+        throw new ServiceError('too-large', `${path} has ${size} bytes and the limit is ${this.#maxBytes}`)
       text = await readFile(path, 'utf8')
     } catch (cause) {
       if (cause instanceof ServiceError) throw cause
-      throw new ServiceError('unavailable', `cannot read the settings in ${path}: ${(cause as Error).message}`, { cause })
+      throw new ServiceError(
+        'unavailable',
+        `cannot read the settings in ${path}: ${(cause as Error).message}`,
+        { cause },
+      )
     }
     try {
       const value: unknown = JSON.parse(text)
@@ -132,9 +154,18 @@ class FileConfig implements Config {
 }
 
 function merge(a: unknown, b: unknown): unknown {
-  if (typeof a !== 'object' || a === null || Array.isArray(a) || typeof b !== 'object' || b === null || Array.isArray(b)) return b
+  if (
+    typeof a !== 'object' ||
+    a === null ||
+    Array.isArray(a) ||
+    typeof b !== 'object' ||
+    b === null ||
+    Array.isArray(b)
+  )
+    return b
   const merged = new Map(Object.entries(a))
-  for (const [name, value] of Object.entries(b)) merged.set(name, merged.has(name) ? merge(merged.get(name), value) : value)
+  for (const [name, value] of Object.entries(b))
+    merged.set(name, merged.has(name) ? merge(merged.get(name), value) : value)
   return Object.fromEntries(merged)
 }
 

@@ -1,4 +1,10 @@
-import { resolveOptions, ServiceError, type CallOptions, type Config, type ConfigValue } from '@micrograft/contracts'
+import {
+  resolveOptions,
+  ServiceError,
+  type CallOptions,
+  type Config,
+  type ConfigValue,
+} from '@micrograft/contracts'
 import { ConfigChanges, type ConfigTree } from './config-changes.js'
 
 export interface MemoryConfigOptions {
@@ -15,7 +21,11 @@ export interface MemoryConfig extends Config {
 
 /** Settings that the program itself holds. */
 export function memoryConfig(options?: MemoryConfigOptions): MemoryConfig {
-  const { values } = resolveOptions('the options of the memory config', { values: {}, addresses: undefined }, options)
+  const { values } = resolveOptions(
+    'the options of the memory config',
+    { values: {}, addresses: undefined },
+    options,
+  )
   return new ValuesConfig('memory', values)
 }
 

@@ -1,5 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { ServiceError, type Broker, type CallOptions, type Codec, type Delivery, type Logger, type Metadata, type Schema, type SubscribeOptions, type Subscription } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type Broker,
+  type CallOptions,
+  type Codec,
+  type Delivery,
+  type Logger,
+  type Metadata,
+  type Schema,
+  type SubscribeOptions,
+  type Subscription,
+} from '@micrograft/contracts'
 import type { Chains } from '../middleware/chain.js'
 import { validate } from '../handle/validate.js'
 
@@ -45,11 +56,19 @@ export class Events implements AsyncDisposable {
   }
 
   /** Resolves when the broker has taken the message; see `Broker.publish`. */
-  async publish(topic: string, payload: unknown, { metadata = {}, contentType = json, signal }: PublishOptions = {}): Promise<void> {
+  async publish(
+    topic: string,
+    payload: unknown,
+    { metadata = {}, contentType = json, signal }: PublishOptions = {},
+  ): Promise<void> {
     const { broker, codec, chains } = this.#options
     await chains().publish({ topic, metadata, payload }, async (context) => {
       const header = { ...context.metadata, 'content-type': contentType, 'micro-id': randomUUID() }
-      await broker().publish(context.topic, { header, body: codec(contentType).encode(context.payload) }, { signal })
+      await broker().publish(
+        context.topic,
+        { header, body: codec(contentType).encode(context.payload) },
+        { signal },
+      )
     })
   }
 
@@ -57,9 +76,17 @@ export class Events implements AsyncDisposable {
    * Calls `handler` with each payload. Resolving acknowledges the message; rejecting does not, and a
    * broker that can delivers it again.
    */
-  async subscribe(topic: string, handler: (payload: never, context: EventContext) => unknown, options: ListenOptions = {}): Promise<Subscription> {
+  async subscribe(
+    topic: string,
+    handler: (payload: never, context: EventContext) => unknown,
+    options: ListenOptions = {},
+  ): Promise<Subscription> {
     const { broker, codec, chains, log } = this.#options
-    const { input, onError = (error: Error) => log().error('subscriber failed', { topic, error }), ...rest } = options
+    const {
+      input,
+      onError = (error: Error) => log().error('subscriber failed', { topic, error }),
+      ...rest
+    } = options
     const subscription = await broker().subscribe(
       topic,
       (delivery) =>

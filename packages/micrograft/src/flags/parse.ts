@@ -1,10 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { ServiceError } from '@micrograft/contracts'
 import { hint } from '../catalogue/nearest.js'
-import { definitionOf, flagDefinitions, flagNames, variableOf, type FlagKind, type FlagName } from './definitions.js'
+import {
+  definitionOf,
+  flagDefinitions,
+  flagNames,
+  variableOf,
+  type FlagKind,
+  type FlagName,
+} from './definitions.js'
 import { parseDuration } from './duration.js'
 
-type ValueOf<K extends FlagKind> = K extends 'list' ? readonly string[] : K extends 'pairs' ? Readonly<Record<string, string>> : K extends 'text' ? string : number
+type ValueOf<K extends FlagKind> = K extends 'list'
+  ? readonly string[]
+  : K extends 'pairs'
+    ? Readonly<Record<string, string>>
+    : K extends 'text'
+      ? string
+      : number
 
 /** Values that were given, by flag; durations and seconds in milliseconds. */
 export type Flags = { readonly [N in FlagName]?: ValueOf<(typeof flagDefinitions)[N]['kind']> }
@@ -25,12 +38,18 @@ type Texts = Map<FlagName, string[]>
  *   what its flag takes, with where it came from. A variable that begins with `MICRO_` and is no flag
  *   is none of ours.
  */
-export function parseFlags(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ParsedFlags {
+export function parseFlags(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): ParsedFlags {
   const given = new Map<FlagName, unknown>()
   const { texts, help } = readArguments(argv)
-  const fromEnv: Texts = new Map(flagNames.flatMap((name) => (env[variableOf(name)] ? [[name, [env[variableOf(name)] as string]]] : [])))
+  const fromEnv: Texts = new Map(
+    flagNames.flatMap((name) => (env[variableOf(name)] ? [[name, [env[variableOf(name)] as string]]] : [])),
+  )
   const file = texts.get('config_file')?.at(-1) ?? fromEnv.get('config_file')?.[0]
-  if (file !== undefined) for (const [name, values] of readFile(file)) given.set(name, parse(name, values, `${name} in ${file}`))
+  if (file !== undefined)
+    for (const [name, values] of readFile(file)) given.set(name, parse(name, values, `${name} in ${file}`))
   for (const [name, values] of fromEnv) given.set(name, parse(name, values, variableOf(name)))
   for (const [name, values] of texts) given.set(name, parse(name, values, `--${name}`))
   return { flags: Object.fromEntries(given) as Flags, help }
@@ -48,7 +67,10 @@ function readArguments(argv: readonly string[]): { texts: Texts; help: boolean }
     }
     const [, rawName, inline] = /^--?([A-Za-z][A-Za-z0-9_-]*)(?:=(.*))?$/s.exec(argument) ?? []
     if (rawName === undefined) {
-      throw new ServiceError('invalid-option', `${JSON.stringify(argument)} is no flag; write flags as --name=value, and what is not for the service after --`)
+      throw new ServiceError(
+        'invalid-option',
+        `${JSON.stringify(argument)} is no flag; write flags as --name=value, and what is not for the service after --`,
+      )
     }
     const name = requireFlag(rawName.replaceAll('-', '_'), `--${rawName}`)
     const value = inline ?? argv[++i]
@@ -72,10 +94,17 @@ function readFile(file: string): Texts {
   try {
     value = JSON.parse(readFileSync(file, 'utf8'))
   } catch (cause) {
-    throw new ServiceError('invalid-option', `cannot read the config file ${file}: ${(cause as Error).message}; it is JSON with flags by name`, { cause })
+    throw new ServiceError(
+      'invalid-option',
+      `cannot read the config file ${file}: ${(cause as Error).message}; it is JSON with flags by name`,
+      { cause },
+    )
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ServiceError('invalid-option', `the config file ${file} is no JSON object; it has flags by name, e.g. { "broker": "nats" }`)
+    throw new ServiceError(
+      'invalid-option',
+      `the config file ${file} is no JSON object; it has flags by name, e.g. { "broker": "nats" }`,
+    )
   }
   return new Map(
     Object.entries(value).map(([key, each]) => {
@@ -95,13 +124,20 @@ function parse(name: FlagName, values: readonly string[], where: string): unknow
     case 'text':
       return last
     case 'list':
-      return values.flatMap((value) => value.split(',')).map((value) => value.trim()).filter((value) => value !== '')
+      return values
+        .flatMap((value) => value.split(','))
+        .map((value) => value.trim())
+        .filter((value) => value !== '')
     case 'pairs':
-      return Object.fromEntries(values.flatMap((value) => value.split(',')).map((pair) => {
-        const at = pair.indexOf('=')
-        if (at < 1) throw invalid(where, pair, kind)
-        return [pair.slice(0, at).trim(), pair.slice(at + 1)]
-      }))
+      return Object.fromEntries(
+        values
+          .flatMap((value) => value.split(','))
+          .map((pair) => {
+            const at = pair.indexOf('=')
+            if (at < 1) throw invalid(where, pair, kind)
+            return [pair.slice(0, at).trim(), pair.slice(at + 1)]
+          }),
+      )
     case 'count':
     case 'seconds': {
       if (!/^\d{1,15}$/.test(last)) throw invalid(where, last, kind)
@@ -116,7 +152,10 @@ function parse(name: FlagName, values: readonly string[], where: string): unknow
 }
 
 function invalid(where: string, value: string, kind: FlagKind): ServiceError {
-  return new ServiceError('invalid-option', `${where} is ${JSON.stringify(value.slice(0, 200))}; ${expected(kind)}`)
+  return new ServiceError(
+    'invalid-option',
+    `${where} is ${JSON.stringify(value.slice(0, 200))}; ${expected(kind)}`,
+  )
 }
 
 function expected(kind: FlagKind): string {

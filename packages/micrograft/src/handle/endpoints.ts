@@ -1,4 +1,9 @@
-import { ServiceError, type Endpoint, type EndpointDefinition, type HandlerContext } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type Endpoint,
+  type EndpointDefinition,
+  type HandlerContext,
+} from '@micrograft/contracts'
 
 /** What `handle` takes for one method: an endpoint, or a function that stands for one. */
 export type EndpointLike = EndpointDefinition | ((request: never, context: HandlerContext) => unknown)
@@ -15,9 +20,15 @@ export class Endpoints {
 
   /** @throws `invalid-option` for a name that is none or a method that is neither; `conflict` where it is there already. */
   add(type: string, group: EndpointGroup): void {
-    const found = Object.entries(group).map(([method, each]) => [endpointName(type, method), toDefinition(type, method, each)] as const)
+    const found = Object.entries(group).map(
+      ([method, each]) => [endpointName(type, method), toDefinition(type, method, each)] as const,
+    )
     for (const [name] of found) {
-      if (this.#definitions.has(name)) throw new ServiceError('conflict', `the endpoint ${name} is handled already; take the first out, or name this one otherwise`)
+      if (this.#definitions.has(name))
+        throw new ServiceError(
+          'conflict',
+          `the endpoint ${name} is handled already; take the first out, or name this one otherwise`,
+        )
     }
     for (const [name, definition] of found) this.#definitions.set(name, definition)
   }
@@ -34,14 +45,23 @@ export class Endpoints {
   describe(): readonly Endpoint[] {
     return [...this.#definitions]
       .filter(([, { internal }]) => internal !== true)
-      .map(([name, { kind, metadata }]) => ({ name, metadata: { ...metadata, ...(kind === 'unary' ? {} : { stream: kind === 'two-way' ? 'true' : kind }) } }))
+      .map(([name, { kind, metadata }]) => ({
+        name,
+        metadata: {
+          ...metadata,
+          ...(kind === 'unary' ? {} : { stream: kind === 'two-way' ? 'true' : kind }),
+        },
+      }))
       .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 }
 
 function endpointName(type: string, method: string): string {
   if (!namePattern.test(type) || !namePattern.test(method)) {
-    throw new ServiceError('invalid-option', `${JSON.stringify(`${type}.${method}`)} cannot name an endpoint; a type and a method are of letters, digits and "_"`)
+    throw new ServiceError(
+      'invalid-option',
+      `${JSON.stringify(`${type}.${method}`)} cannot name an endpoint; a type and a method are of letters, digits and "_"`,
+    )
   }
   return `${type}.${method}`
 }
@@ -50,6 +70,10 @@ function toDefinition(type: string, method: string, given: EndpointLike): Endpoi
   if (typeof given === 'function') {
     return { kind: Object.getPrototypeOf(given) === asyncGenerator ? 'server' : 'unary', handle: given }
   }
-  if (typeof given?.handle === 'function' && ['unary', 'server', 'client', 'two-way'].includes(given.kind)) return given
-  throw new ServiceError('invalid-option', `${type}.${method} is no endpoint; give a function, or what unary, serverStream, clientStream or twoWay makes`)
+  if (typeof given?.handle === 'function' && ['unary', 'server', 'client', 'two-way'].includes(given.kind))
+    return given
+  throw new ServiceError(
+    'invalid-option',
+    `${type}.${method} is no endpoint; give a function, or what unary, serverStream, clientStream or twoWay makes`,
+  )
 }

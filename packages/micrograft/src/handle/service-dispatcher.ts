@@ -1,4 +1,15 @@
-import { ServiceError, type Codec, type Dispatcher, type EndpointDefinition, type HandlerContext, type Logger, type Metadata, type ServerReply, type ServerRequest, type ServerStream } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type Codec,
+  type Dispatcher,
+  type EndpointDefinition,
+  type HandlerContext,
+  type Logger,
+  type Metadata,
+  type ServerReply,
+  type ServerRequest,
+  type ServerStream,
+} from '@micrograft/contracts'
 import type { Chains } from '../middleware/chain.js'
 import type { Endpoints } from './endpoints.js'
 import { validate } from './validate.js'
@@ -31,8 +42,16 @@ export class ServiceDispatcher implements Dispatcher {
       const codec = this.#options.codec(request.contentType)
       const context = new RequestContext(request)
       const reply = await this.#options.around()(
-        { service: request.service, endpoint: request.endpoint, metadata: request.metadata, signal: undefined, stream: false, request: codec.decode(body) },
-        async ({ request: value }) => definition.handle((await validate(definition.input, value, 'the request')) as never, context),
+        {
+          service: request.service,
+          endpoint: request.endpoint,
+          metadata: request.metadata,
+          signal: undefined,
+          stream: false,
+          request: codec.decode(body),
+        },
+        async ({ request: value }) =>
+          definition.handle((await validate(definition.input, value, 'the request')) as never, context),
       )
       return { metadata: context.replyMetadata, contentType: request.contentType, body: codec.encode(reply) }
     } catch (error) {
@@ -48,7 +67,14 @@ export class ServiceDispatcher implements Dispatcher {
       const incoming = decoded(stream.messages, codec, definition)
       const argument = definition.kind === 'server' ? await first(incoming, request.endpoint) : incoming
       const result = await this.#options.around()(
-        { service: request.service, endpoint: request.endpoint, metadata: request.metadata, signal: request.signal, stream: true, request: argument },
+        {
+          service: request.service,
+          endpoint: request.endpoint,
+          metadata: request.metadata,
+          signal: request.signal,
+          stream: true,
+          request: argument,
+        },
         async ({ request: value }) => definition.handle(value as never, context),
       )
       if (definition.kind === 'client') await stream.send(codec.encode(result))
@@ -63,14 +89,21 @@ export class ServiceDispatcher implements Dispatcher {
     const definition = this.#options.endpoints.find(endpoint)
     if (definition) return definition
     const { service, endpoints } = this.#options
-    throw new ServiceError('not-found', `${service} has no endpoint ${endpoint}; it has ${endpoints.names.join(', ') || 'none'}`, { id: service })
+    throw new ServiceError(
+      'not-found',
+      `${service} has no endpoint ${endpoint}; it has ${endpoints.names.join(', ') || 'none'}`,
+      { id: service },
+    )
   }
 
   #failure(error: unknown, { endpoint, signal }: ServerRequest): ServiceError {
     const { service, log } = this.#options
     // What a handler throws because its call was given up is the giving up.
     if (error === signal.reason && signal.aborted) return ServiceError.from(error, 'canceled', service)
-    if (error instanceof ServiceError) return error.id === 'micrograft' ? new ServiceError(error.code, error.message, { id: service, cause: error }) : error
+    if (error instanceof ServiceError)
+      return error.id === 'micrograft'
+        ? new ServiceError(error.code, error.message, { id: service, cause: error })
+        : error
     log().error('handler failed', { endpoint, error })
     return ServiceError.from(error, 'internal', service)
   }
@@ -105,17 +138,27 @@ class RequestContext implements HandlerContext {
   }
 }
 
-async function* decoded(messages: AsyncIterable<Uint8Array>, codec: Codec, { input }: EndpointDefinition): AsyncGenerator {
-  for await (const bytes of messages) yield await validate(input, codec.decode(bytes), 'a message of the stream')
+async function* decoded(
+  messages: AsyncIterable<Uint8Array>,
+  codec: Codec,
+  { input }: EndpointDefinition,
+): AsyncGenerator {
+  for await (const bytes of messages)
+    yield await validate(input, codec.decode(bytes), 'a message of the stream')
 }
 
 async function first(messages: AsyncGenerator, endpoint: string): Promise<unknown> {
   const { value, done } = (await messages.next()) as IteratorResult<unknown>
-  if (done) throw new ServiceError('bad-request', `${endpoint} takes a request and the stream ended before one came`)
+  if (done)
+    throw new ServiceError('bad-request', `${endpoint} takes a request and the stream ended before one came`)
   return value
 }
 
 function iterable(result: unknown, endpoint: string): AsyncIterable<unknown> {
-  if (typeof result === 'object' && result !== null && Symbol.asyncIterator in result) return result as AsyncIterable<unknown>
-  throw new ServiceError('internal', `the handler of ${endpoint} gave no async iterable; make it an async generator function`)
+  if (typeof result === 'object' && result !== null && Symbol.asyncIterator in result)
+    return result as AsyncIterable<unknown>
+  throw new ServiceError(
+    'internal',
+    `the handler of ${endpoint} gave no async iterable; make it an async generator function`,
+  )
 }

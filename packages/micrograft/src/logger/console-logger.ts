@@ -1,4 +1,10 @@
-import { resolveOptions, ServiceError, type Logger, type LogFields, type LogLevel } from '@micrograft/contracts'
+import {
+  resolveOptions,
+  ServiceError,
+  type Logger,
+  type LogFields,
+  type LogLevel,
+} from '@micrograft/contracts'
 import { plainFields } from './plain-fields.js'
 
 export interface ConsoleLoggerOptions {
@@ -23,7 +29,11 @@ export function consoleLogger(options?: ConsoleLoggerOptions): Logger {
     },
     options,
   )
-  if (!levels.includes(level)) throw new ServiceError('invalid-option', `the log level ${JSON.stringify(level)} is none of ${levels.join(', ')}`)
+  if (!levels.includes(level))
+    throw new ServiceError(
+      'invalid-option',
+      `the log level ${JSON.stringify(level)} is none of ${levels.join(', ')}`,
+    )
   return make(levels.indexOf(level), format === 'json' ? jsonLine : textLine, write, {})
 }
 
@@ -54,6 +64,8 @@ function jsonLine(level: LogLevel, event: string, fields: LogFields): string {
 }
 
 function textLine(level: LogLevel, event: string, fields: LogFields): string {
-  const shown = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const shown = Object.entries(fields).map(
+    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
   return `${new Date().toISOString().slice(11, 23)} ${level.padEnd(5)} ${event}${shown.length > 0 ? `  ${shown.join(' ')}` : ''}\n`
 }

@@ -18,7 +18,11 @@ function plain(value: unknown, above: Set<object>, depth: number): unknown {
   if (value instanceof Error) return plainError(value, inner, depth)
   if (Array.isArray(value)) return value.slice(0, 100).map((each) => plain(each, inner, depth + 1))
   if ('toJSON' in value) return value
-  return Object.fromEntries(Object.entries(value).slice(0, 100).map(([name, each]) => [name, plain(each, inner, depth + 1)]))
+  return Object.fromEntries(
+    Object.entries(value)
+      .slice(0, 100)
+      .map(([name, each]) => [name, plain(each, inner, depth + 1)]),
+  )
 }
 
 function plainError(error: Error & { code?: unknown }, above: Set<object>, depth: number): LogFields {

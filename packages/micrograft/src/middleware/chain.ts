@@ -23,7 +23,11 @@ export function composeChains(middleware: readonly Middleware[]): Chains {
   const layers = <A, R>(name: 'call' | 'handle' | 'publish' | 'subscribe') =>
     middleware
       .filter((each) => each[name] !== undefined)
-      .map((each): Around<A, R> => (argument, next) => (each[name] as unknown as Around<A, R>).call(each, argument, next))
+      .map(
+        (each): Around<A, R> =>
+          (argument, next) =>
+            (each[name] as unknown as Around<A, R>).call(each, argument, next),
+      )
   return {
     call: chain(layers('call')),
     handle: chain(layers('handle')),

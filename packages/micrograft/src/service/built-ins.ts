@@ -4,7 +4,12 @@ import { packageVersion } from '../package-version.js'
 type Module = Readonly<Record<string, unknown>>
 
 /** A built-in is loaded when it is first made: a service pays for what it uses. */
-function builtIn(type: ComponentType, name: string, load: () => Promise<Module>, factory: string): PluginConfig {
+function builtIn(
+  type: ComponentType,
+  name: string,
+  load: () => Promise<Module>,
+  factory: string,
+): PluginConfig {
   return {
     name,
     type,

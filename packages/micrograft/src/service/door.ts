@@ -21,7 +21,9 @@ export class Door {
   readonly listen = async (accept: Accept): Promise<Listener> => {
     const before = this.#accept
     this.#accept = accept
-    this.#listener ??= this.#transport.listen(this.#address, (connection) => (this.#accept as Accept)(connection))
+    this.#listener ??= this.#transport.listen(this.#address, (connection) =>
+      (this.#accept as Accept)(connection),
+    )
     try {
       const { address } = await this.#listener
       return { address, [Symbol.asyncDispose]: () => this.#leave(accept) }

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { ServiceError, type ComponentType, type Middleware, type PluginConfig, type SharedType } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type ComponentType,
+  type Middleware,
+  type PluginConfig,
+  type SharedType,
+} from '@micrograft/contracts'
 import type { OpenOptions } from '@micrograft/plugin'
 import type { Choice } from '../components/choice.js'
 import type { Flags } from '../flags/parse.js'
@@ -78,25 +84,46 @@ export interface Settings {
 
 const known: ReadonlySet<string> = new Set([
   ...sharedTypes,
-  ...['name', 'version', 'id', 'metadata', 'address', 'advertise', 'plugins', 'pluginErrors', 'pluginTrust', 'middleware'],
+  ...[
+    'name',
+    'version',
+    'id',
+    'metadata',
+    'address',
+    'advertise',
+    'plugins',
+    'pluginErrors',
+    'pluginTrust',
+    'middleware',
+  ],
   ...['callTimeoutMs', 'callRetries', 'registerTtlMs', 'registerIntervalMs', 'graceMs', 'makeTimeoutMs'],
 ])
 
 /** @throws `invalid-option` for an unknown option or a name that cannot name a service. */
 export function checkOptions(options: ServiceOptions): void {
   for (const name of Object.keys(options)) {
-    if (!known.has(name)) throw new ServiceError('invalid-option', `the options of a service have no ${JSON.stringify(name)}; there are ${[...known].join(', ')}`)
+    if (!known.has(name))
+      throw new ServiceError(
+        'invalid-option',
+        `the options of a service have no ${JSON.stringify(name)}; there are ${[...known].join(', ')}`,
+      )
   }
 }
 
 export function settle(options: ServiceOptions, flags: Flags, id: string = randomUUID()): Settings {
   const name = flags.server_name ?? options.name
   if (typeof name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) {
-    throw new ServiceError('invalid-option', `${JSON.stringify(name)} cannot name a service; use letters, digits, ".", "_" and "-"`)
+    throw new ServiceError(
+      'invalid-option',
+      `${JSON.stringify(name)} cannot name a service; use letters, digits, ".", "_" and "-"`,
+    )
   }
   const pluginErrors = flags.plugin_errors ?? options.pluginErrors ?? 'stop'
   if (pluginErrors !== 'stop' && pluginErrors !== 'warn') {
-    throw new ServiceError('invalid-option', `plugin_errors is ${JSON.stringify(pluginErrors)}; it is stop or warn`)
+    throw new ServiceError(
+      'invalid-option',
+      `plugin_errors is ${JSON.stringify(pluginErrors)}; it is stop or warn`,
+    )
   }
   const registerTtlMs = flags.register_ttl ?? options.registerTtlMs ?? 60_000
   return {
@@ -110,7 +137,10 @@ export function settle(options: ServiceOptions, flags: Flags, id: string = rando
     callTimeoutMs: flags.client_request_timeout ?? options.callTimeoutMs ?? 5000,
     callRetries: flags.client_retries ?? options.callRetries ?? 1,
     registerTtlMs,
-    registerIntervalMs: Math.min(flags.register_interval ?? options.registerIntervalMs ?? 30_000, registerTtlMs / 2),
+    registerIntervalMs: Math.min(
+      flags.register_interval ?? options.registerIntervalMs ?? 30_000,
+      registerTtlMs / 2,
+    ),
     graceMs: flags.server_grace ?? options.graceMs ?? 10_000,
     makeTimeoutMs: options.makeTimeoutMs ?? 10_000,
   }
@@ -121,9 +151,24 @@ export function flagOptions(type: ComponentType, flags: Flags): Record<string, u
   const found: Record<string, unknown> = {}
   const address = flags[`${type}_address` as 'broker_address']
   if (address !== undefined && type !== 'server') found['addresses'] = address
-  if (type === 'store') Object.assign(found, flags.store_database && { database: flags.store_database }, flags.store_table && { table: flags.store_table })
-  if (type === 'auth') Object.assign(found, flags.auth_public_key && { publicKey: flags.auth_public_key }, flags.auth_private_key && { privateKey: flags.auth_private_key })
+  if (type === 'store')
+    Object.assign(
+      found,
+      flags.store_database && { database: flags.store_database },
+      flags.store_table && { table: flags.store_table },
+    )
+  if (type === 'auth')
+    Object.assign(
+      found,
+      flags.auth_public_key && { publicKey: flags.auth_public_key },
+      flags.auth_private_key && { privateKey: flags.auth_private_key },
+    )
   if (type === 'logger' && flags.log_level) found['level'] = flags.log_level
-  if (type === 'client') Object.assign(found, flags.client_pool_size && { maxConnections: flags.client_pool_size }, flags.client_pool_ttl && { idleMs: flags.client_pool_ttl })
+  if (type === 'client')
+    Object.assign(
+      found,
+      flags.client_pool_size && { maxConnections: flags.client_pool_size },
+      flags.client_pool_ttl && { idleMs: flags.client_pool_ttl },
+    )
   return found
 }

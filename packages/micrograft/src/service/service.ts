@@ -1,4 +1,14 @@
-import { ServiceError, type ComponentTypes, type Logger, type Middleware, type ServerAddress, type ServiceRecord, type SharedType, type Store, type Subscription } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type ComponentTypes,
+  type Logger,
+  type Middleware,
+  type ServerAddress,
+  type ServiceRecord,
+  type SharedType,
+  type Store,
+  type Subscription,
+} from '@micrograft/contracts'
 import { Caller } from '../calls/caller.js'
 import { Catalogue } from '../catalogue/catalogue.js'
 import { Plugins } from '../catalogue/plugins.js'
@@ -16,7 +26,15 @@ import { composeChains, type Chains } from '../middleware/chain.js'
 import { builtIns } from './built-ins.js'
 import { Door } from './door.js'
 import { Registration } from './registration.js'
-import { checkOptions, defaultChoices, flagOptions, settle, sharedTypes, type ServiceOptions, type Settings } from './service-options.js'
+import {
+  checkOptions,
+  defaultChoices,
+  flagOptions,
+  settle,
+  sharedTypes,
+  type ServiceOptions,
+  type Settings,
+} from './service-options.js'
 
 type State = 'new' | 'ready' | 'started' | 'stopped'
 
@@ -94,7 +112,10 @@ export class Service implements AsyncDisposable {
    */
   handle(type: string, group: EndpointGroup): this {
     this.#endpoints.add(type, group)
-    if (this.#registration) void this.#registration.renew().catch((error: unknown) => this.log.warn('cannot register new endpoints', { error }))
+    if (this.#registration)
+      void this.#registration
+        .renew()
+        .catch((error: unknown) => this.log.warn('cannot register new endpoints', { error }))
     return this
   }
 
@@ -104,13 +125,22 @@ export class Service implements AsyncDisposable {
   }
 
   /** Subscribes to a topic; before the start, from the start on. */
-  subscribe<T = unknown>(topic: string, handler: (payload: T, context: EventContext) => unknown, options?: ListenOptions): Promise<Subscription> {
-    if (this.#state === 'started' || this.#state === 'ready') return this.#ready().events.subscribe(topic, handler as never, options)
+  subscribe<T = unknown>(
+    topic: string,
+    handler: (payload: T, context: EventContext) => unknown,
+    options?: ListenOptions,
+  ): Promise<Subscription> {
+    if (this.#state === 'started' || this.#state === 'ready')
+      return this.#ready().events.subscribe(topic, handler as never, options)
     return new Promise((resolve, reject) => {
-      this.#waiting.push(() => this.#ready().events.subscribe(topic, handler as never, options).then(resolve, (error: unknown) => {
-        reject(error as Error)
-        throw error
-      }))
+      this.#waiting.push(() =>
+        this.#ready()
+          .events.subscribe(topic, handler as never, options)
+          .then(resolve, (error: unknown) => {
+            reject(error as Error)
+            throw error
+          }),
+      )
     })
   }
 
@@ -121,7 +151,10 @@ export class Service implements AsyncDisposable {
    * @throws `invalid-option` or `not-found` for a flag or name that is none, listing the known ones; a
    *   `PluginError` for a plugin file that is refused, unless those are to be warnings.
    */
-  async init(argv: readonly string[] = process.argv.slice(2), env: Readonly<Record<string, string | undefined>> = process.env): Promise<void> {
+  async init(
+    argv: readonly string[] = process.argv.slice(2),
+    env: Readonly<Record<string, string | undefined>> = process.env,
+  ): Promise<void> {
     this.#initialising ??= this.#init(argv, env)
     this.#parts = await this.#initialising
     if (this.#state === 'new') this.#state = 'ready'
@@ -130,7 +163,8 @@ export class Service implements AsyncDisposable {
   /** Makes the components, opens the door and registers, where there is anything to answer. Where it rejects all is closed again. */
   async start(): Promise<void> {
     await this.init([], {})
-    if (this.#state !== 'ready') throw new ServiceError('conflict', `${this.name} was ${this.#state} already; a service starts once`)
+    if (this.#state !== 'ready')
+      throw new ServiceError('conflict', `${this.name} was ${this.#state} already; a service starts once`)
     this.#state = 'started'
     try {
       await this.#start()
@@ -188,7 +222,13 @@ export class Service implements AsyncDisposable {
       version: settings.version,
       metadata: {},
       endpoints: this.#endpoints.describe(),
-      nodes: [{ id: `${settings.name}-${settings.id}`, address: this.address ?? '', metadata: { ...settings.metadata, ...metadata } }],
+      nodes: [
+        {
+          id: `${settings.name}-${settings.id}`,
+          address: this.address ?? '',
+          metadata: { ...settings.metadata, ...metadata },
+        },
+      ],
     }
   }
 
@@ -196,9 +236,19 @@ export class Service implements AsyncDisposable {
     const { flags, help } = parseFlags(argv, env)
     const settings = settle(this.#options, flags)
     await this.#loadPlugins(flags, settings)
-    const components = new Components({ service: settings.name, catalogue: this.#catalogue, choices: this.#choose(flags), makeTimeoutMs: settings.makeTimeoutMs })
+    const components = new Components({
+      service: settings.name,
+      catalogue: this.#catalogue,
+      choices: this.#choose(flags),
+      makeTimeoutMs: settings.makeTimeoutMs,
+    })
     await components.start(['logger'])
-    const context = { service: settings.name, log: components.use('logger'), signal: new AbortController().signal, use: components.use.bind(components) }
+    const context = {
+      service: settings.name,
+      log: components.use('logger'),
+      signal: new AbortController().signal,
+      use: components.use.bind(components),
+    }
     const codecs = await Codecs.make(this.#catalogue, context)
     const chains = composeChains(await this.#middleware(flags, context))
     const caller = new Caller({
@@ -209,7 +259,12 @@ export class Service implements AsyncDisposable {
       selector: components.use('selector'),
       chains: () => chains,
     })
-    const events = new Events({ broker: () => components.use('broker'), codec: codecs.find, chains: () => chains, log: () => components.use('logger') })
+    const events = new Events({
+      broker: () => components.use('broker'),
+      codec: codecs.find,
+      chains: () => chains,
+      log: () => components.use('logger'),
+    })
     return { settings, flags, components, codecs, chains, caller, events, help }
   }
 
@@ -223,7 +278,9 @@ export class Service implements AsyncDisposable {
     const files = [...plugins.filter((each) => typeof each === 'string'), ...(flags.plugin ?? [])]
     await this.#plugins.loadAll(files, (entry, error) => {
       if (settings.pluginErrors === 'stop') throw error
-      process.emitWarning(`the plugin ${entry} was not loaded: ${error.message}`, { type: 'MicrograftWarning' })
+      process.emitWarning(`the plugin ${entry} was not loaded: ${error.message}`, {
+        type: 'MicrograftWarning',
+      })
     })
   }
 
@@ -232,7 +289,10 @@ export class Service implements AsyncDisposable {
     const choices = sharedTypes.map((type) => {
       const inCode = resolveChoice(this.#options[type], defaultChoices[type])
       const flag = flags[type]
-      const chosen: ResolvedChoice = flag === undefined ? inCode : { name: flag, options: flag === inCode.name ? inCode.options : {}, asked: true }
+      const chosen: ResolvedChoice =
+        flag === undefined
+          ? inCode
+          : { name: flag, options: flag === inCode.name ? inCode.options : {}, asked: true }
       if (flag !== undefined) this.#requireKnown(type, flag)
       if (chosen.asked) this.#catalogue.find(type, chosen.name)
       return [type, { ...chosen, options: { ...chosen.options, ...flagOptions(type, flags) } }]
@@ -244,17 +304,26 @@ export class Service implements AsyncDisposable {
     try {
       this.#catalogue.find(type, name)
     } catch (error) {
-      throw new ServiceError('invalid-option', `--${type}=${name}: ${(error as Error).message}`, { cause: error })
+      throw new ServiceError('invalid-option', `--${type}=${name}: ${(error as Error).message}`, {
+        cause: error,
+      })
     }
   }
 
-  async #middleware(flags: Flags, context: Parameters<typeof Codecs.make>[1]): Promise<readonly Middleware[]> {
+  async #middleware(
+    flags: Flags,
+    context: Parameters<typeof Codecs.make>[1],
+  ): Promise<readonly Middleware[]> {
     const named: readonly (Middleware | string)[] = flags.middleware ?? this.#options.middleware ?? []
     return Promise.all(
       named.map(async (each) => {
         if (typeof each !== 'string') return each
         const { version, newFunc } = this.#catalogue.find('middleware', each)
-        return requireComponent('middleware', await newFunc({} as never, context), `middleware ${each} ${version}`)
+        return requireComponent(
+          'middleware',
+          await newFunc({} as never, context),
+          `middleware ${each} ${version}`,
+        )
       }),
     )
   }
@@ -297,17 +366,26 @@ export class Service implements AsyncDisposable {
       }
     }
     await step(() => this.#registration?.[Symbol.asyncDispose]())
-    if (parts && before === 'started' && this.#server) await step(() => parts.components.use('server').stop({ graceMs: parts.settings.graceMs }))
+    if (parts && before === 'started' && this.#server)
+      await step(() => parts.components.use('server').stop({ graceMs: parts.settings.graceMs }))
     await step(() => parts?.events[Symbol.asyncDispose]())
     for (const work of this.#whenStopped.splice(0).reverse()) await step(work)
     await step(() => parts?.caller[Symbol.asyncDispose]())
     await step(() => parts?.components.dispose())
     await step(() => this.#plugins.close())
-    if (errors.length > 0) throw new AggregateError(errors, `${this.name} stopped, but not cleanly: ${errors.map((error) => (error as Error).message).join('; ')}`)
+    if (errors.length > 0)
+      throw new AggregateError(
+        errors,
+        `${this.name} stopped, but not cleanly: ${errors.map((error) => (error as Error).message).join('; ')}`,
+      )
   }
 
   #ready(): Parts {
-    if (!this.#parts) throw new ServiceError('unavailable', `${this.#options.name} is not ready; await init(), start() or run() first`)
+    if (!this.#parts)
+      throw new ServiceError(
+        'unavailable',
+        `${this.#options.name} is not ready; await init(), start() or run() first`,
+      )
     return this.#parts
   }
 }
@@ -333,4 +411,3 @@ function untilAsked(signal: AbortSignal | undefined): Promise<void> {
 export function createService(options: ServiceOptions): Service {
   return new Service(options)
 }
-

@@ -24,5 +24,9 @@ export function decodeEntry(bytes: Buffer): FileEntry | undefined {
   if (bytes.length < headerLength || !bytes.subarray(0, 4).equals(magic)) return undefined
   const keyEnd = headerLength + bytes.readUInt16BE(12)
   if (bytes.length < keyEnd) return undefined
-  return { key: bytes.toString('utf8', headerLength, keyEnd), value: new Uint8Array(bytes.subarray(keyEnd)), expiresAt: bytes.readDoubleBE(4) }
+  return {
+    key: bytes.toString('utf8', headerLength, keyEnd),
+    value: new Uint8Array(bytes.subarray(keyEnd)),
+    expiresAt: bytes.readDoubleBE(4),
+  }
 }

@@ -2,7 +2,16 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { resolveOptions, ServiceError, type CallOptions, type ComponentContext, type ListOptions, type SetOptions, type Store, type StoreCapabilities } from '@micrograft/contracts'
+import {
+  resolveOptions,
+  ServiceError,
+  type CallOptions,
+  type ComponentContext,
+  type ListOptions,
+  type SetOptions,
+  type Store,
+  type StoreCapabilities,
+} from '@micrograft/contracts'
 import { decodeEntry, encodeEntry, type FileEntry } from './file-entry.js'
 import { requireKey, requireTtl, selectKeys } from './store-key.js'
 
@@ -21,11 +30,20 @@ export interface FileStoreOptions {
 export function fileStore(options: FileStoreOptions | undefined, { service }: ComponentContext): Store {
   const { addresses, database, table, maxValueBytes } = resolveOptions(
     'the options of the file store',
-    { addresses: [join(tmpdir(), 'micrograft', 'store')] as readonly string[], database: 'default', table: service, maxValueBytes: 16_777_216 },
+    {
+      addresses: [join(tmpdir(), 'micrograft', 'store')] as readonly string[],
+      database: 'default',
+      table: service,
+      maxValueBytes: 16_777_216,
+    },
     options,
   )
   for (const [name, value] of Object.entries({ database, table })) {
-    if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(value)) throw new ServiceError('invalid-option', `the ${name} ${JSON.stringify(value)} is none; use letters, digits, ".", "_" and "-"`)
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(value))
+      throw new ServiceError(
+        'invalid-option',
+        `the ${name} ${JSON.stringify(value)} is none; use letters, digits, ".", "_" and "-"`,
+      )
   }
   return new FileStore(resolve(addresses[0] ?? '.', database, table), maxValueBytes)
 }
@@ -54,7 +72,10 @@ class FileStore implements Store {
     requireKey(key)
     requireTtl(ttlMs)
     if (value.byteLength > this.#maxValueBytes) {
-      throw new ServiceError('too-large', `the value of ${key} has ${value.byteLength} bytes and the store takes ${this.#maxValueBytes}; split it`)
+      throw new ServiceError(
+        'too-large',
+        `the value of ${key} has ${value.byteLength} bytes and the store takes ${this.#maxValueBytes}; split it`,
+      )
     }
     const bytes = encodeEntry({ key, value, expiresAt: ttlMs === undefined ? 0 : Date.now() + ttlMs })
     await translated(async () => {
@@ -141,5 +162,7 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
 }
 
 function unavailable(cause: unknown): ServiceError {
-  return new ServiceError('unavailable', `the file store cannot be used: ${(cause as Error).message}`, { cause })
+  return new ServiceError('unavailable', `the file store cannot be used: ${(cause as Error).message}`, {
+    cause,
+  })
 }

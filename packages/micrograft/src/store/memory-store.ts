@@ -1,4 +1,12 @@
-import { resolveOptions, ServiceError, type CallOptions, type ListOptions, type SetOptions, type Store, type StoreCapabilities } from '@micrograft/contracts'
+import {
+  resolveOptions,
+  ServiceError,
+  type CallOptions,
+  type ListOptions,
+  type SetOptions,
+  type Store,
+  type StoreCapabilities,
+} from '@micrograft/contracts'
 import { requireKey, requireTtl, selectKeys } from './store-key.js'
 
 export interface MemoryStoreOptions {
@@ -50,10 +58,16 @@ class MemoryStore implements Store {
     requireKey(key)
     requireTtl(ttlMs)
     if (value.byteLength > this.#maxValueBytes) {
-      throw new ServiceError('too-large', `the value of ${key} has ${value.byteLength} bytes and the store takes ${this.#maxValueBytes}; split it`)
+      throw new ServiceError(
+        'too-large',
+        `the value of ${key} has ${value.byteLength} bytes and the store takes ${this.#maxValueBytes}; split it`,
+      )
     }
     this.#makeRoom(key)
-    this.#entries.set(key, { value: value.slice(), expiresAt: ttlMs === undefined ? Infinity : Date.now() + ttlMs })
+    this.#entries.set(key, {
+      value: value.slice(),
+      expiresAt: ttlMs === undefined ? Infinity : Date.now() + ttlMs,
+    })
   }
 
   async delete(key: string, { signal }: CallOptions = {}): Promise<boolean> {
@@ -94,7 +108,10 @@ class MemoryStore implements Store {
     if (this.#entries.size < this.#maxEntries || this.#entries.has(key)) return
     this.#sweep()
     if (this.#entries.size >= this.#maxEntries) {
-      throw new ServiceError('overloaded', `the memory store has its ${this.#maxEntries} entries; delete some, or raise maxEntries`)
+      throw new ServiceError(
+        'overloaded',
+        `the memory store has its ${this.#maxEntries} entries; delete some, or raise maxEntries`,
+      )
     }
   }
 

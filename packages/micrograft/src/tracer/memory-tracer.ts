@@ -1,5 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { resolveOptions, type Span, type SpanContext, type SpanOptions, type Tracer } from '@micrograft/contracts'
+import {
+  resolveOptions,
+  type Span,
+  type SpanContext,
+  type SpanOptions,
+  type Tracer,
+} from '@micrograft/contracts'
 
 export interface MemoryTracerOptions {
   /** Most ended spans that are kept, the newest. @default 256 */
@@ -46,7 +52,11 @@ export function memoryTracer(options?: MemoryTracerOptions): MemoryTracer {
   }
 }
 
-function startSpan(name: string, { kind, parent, attributes = {} }: SpanOptions, onEnd: (span: EndedSpan) => void): Span {
+function startSpan(
+  name: string,
+  { kind, parent, attributes = {} }: SpanOptions,
+  onEnd: (span: EndedSpan) => void,
+): Span {
   const startedAt = Date.now()
   const started = performance.now()
   const values: Record<string, string | number | boolean> = { ...attributes }
@@ -65,7 +75,16 @@ function startSpan(name: string, { kind, parent, attributes = {} }: SpanOptions,
       if (ended) return
       ended = true
       const message = error === undefined ? undefined : error instanceof Error ? error.message : String(error)
-      onEnd({ name, kind, context, parentId: parent?.spanId, attributes: values, startedAt, durationMs: performance.now() - started, error: message })
+      onEnd({
+        name,
+        kind,
+        context,
+        parentId: parent?.spanId,
+        attributes: values,
+        startedAt,
+        durationMs: performance.now() - started,
+        error: message,
+      })
     },
   }
 }

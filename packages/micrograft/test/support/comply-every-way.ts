@@ -1,6 +1,14 @@
-import { test } from 'node:test'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { ComponentContext, ComponentType, ComponentTypes } from '@micrograft/contracts'
+import { build } from '@micrograft/plugin/build'
 import { comply, componentContext, type Case } from '@micrograft/testing'
+import { Catalogue } from '../../dist/catalogue/catalogue.js'
+import { Plugins } from '../../dist/catalogue/plugins.js'
+import { Slot } from '../../dist/components/slot.js'
 
 /** How to make a built-in component, and what its cases are run on. */
 export interface BuiltIn<K extends ComponentType, S> {
@@ -17,20 +25,89 @@ export interface BuiltIn<K extends ComponentType, S> {
   readonly skip?: Readonly<Record<string, string>> | undefined
 }
 
-/** Runs the cases of a contract on a built-in. */
+type Make<K extends ComponentType> = (
+  options: unknown,
+  context: ComponentContext,
+) => Promise<ComponentTypes[K]> | ComponentTypes[K]
+
+/** Runs the cases of a contract on a built-in: directly, from a plugin file, and after it was swapped in. */
 export function complyEveryWay<K extends ComponentType, S extends Partial<AsyncDisposable>>(
   label: string,
   cases: readonly Case<S>[],
   builtIn: BuiltIn<K, S>,
 ): void {
-  const { file, factory, options, context, subject, skip } = builtIn
-  comply(test, label, cases, {
-    skip,
-    create: async () => {
-      const module = (await import(new URL(`../../dist/${file}.js`, import.meta.url).href)) as Record<string, never>
-      const make = module[factory] as unknown as (options: unknown, context: ComponentContext) => Promise<ComponentTypes[K]>
-      const component = await make(options?.(), context?.() ?? componentContext())
-      return subject ? subject(component) : (component as unknown as S)
-    },
+  const { type, file, factory, options, context, subject, skip } = builtIn
+  const direct: Make<K> = async (...args) => {
+    const module = (await import(new URL(`../../dist/${file}.js`, import.meta.url).href)) as Record<
+      string,
+      never
+    >
+    return (module[factory] as unknown as Make<K>)(...args)
+  }
+  const ways: [string, Make<K>][] = [
+    [label, direct],
+    [`${label} from a plugin file`, fromPluginFile(builtIn)],
+    [`${label} after a swap`, swappedIn(type, direct)],
+  ]
+  for (const [way, make] of ways) {
+    comply(test, way, cases, {
+      skip,
+      create: async () => {
+        const component = await make(options?.(), context?.() ?? componentContext())
+        return subject ? subject(component) : (component as unknown as S)
+      },
+    })
+  }
+}
+
+/** Builds the built-in to a plugin file, once, and makes it of that. */
+function fromPluginFile<K extends ComponentType>({
+  type,
+  name,
+  file,
+  factory,
+}: Omit<BuiltIn<K, never>, 'subject'>): Make<K> {
+  const plugins = new Plugins(new Catalogue())
+  let folder: string | undefined
+  after(async () => {
+    await plugins.close()
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true })
   })
+  let loaded: Promise<Make<K>> | undefined
+  const load = async () => {
+    folder = await mkdtemp(join(tmpdir(), 'micrograft-'))
+    // Within this package: its own files are no host package to it.
+    const entry = fileURLToPath(
+      new URL(`../plugins/${type}-${name}-${process.pid}/plugin.ts`, import.meta.url),
+    )
+    const source = relative(
+      dirname(entry),
+      fileURLToPath(new URL(`../../src/${file}.js`, import.meta.url)),
+    ).replaceAll('\\', '/')
+    await mkdir(dirname(entry), { recursive: true })
+    try {
+      await writeFile(
+        entry,
+        `import { ${factory} as newFunc } from '${source}'\nexport const Plugin = { name: '${name}', type: '${type}', version: '1.0.0', newFunc }\n`,
+      )
+      const { path } = await build(entry, { name, type, version: '1.0.0', outDir: folder })
+      return (await plugins.load(path)).newFunc as unknown as Make<K>
+    } finally {
+      await rm(dirname(entry), { recursive: true, force: true })
+    }
+  }
+  return async (...args) => (await (loaded ??= load()))(...args)
+}
+
+/** Puts another of its kind into a slot, then it, and gives the slot's reference. */
+function swappedIn<K extends ComponentType>(type: K, direct: Make<K>): Make<K> {
+  return async (...args) => {
+    const slot = new Slot(type, () => undefined)
+    slot.fill(await direct(...args), 'the first')
+    await slot.swap(await direct(...args), 'the second')
+    // The reference leaves disposing to the slot, which stands for the service here.
+    return Object.create(slot.reference, {
+      [Symbol.asyncDispose]: { value: () => slot[Symbol.asyncDispose]() },
+    }) as ComponentTypes[K]
+  }
 }

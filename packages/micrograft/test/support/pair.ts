@@ -14,8 +14,20 @@ export async function pair(
   options: { readonly service?: Partial<ServiceOptions>; readonly caller?: Partial<ServiceOptions> } = {},
 ): Promise<Pair> {
   const registry = { use: 'memory', options: { hub: memoryRegistryHub() } }
-  const service = createService({ name: 'greeter', registry, broker: 'memory', logger: 'noop', ...options.service })
-  const caller = createService({ name: 'caller', registry, broker: 'memory', logger: 'noop', ...options.caller })
+  const service = createService({
+    name: 'greeter',
+    registry,
+    broker: 'memory',
+    logger: 'noop',
+    ...options.service,
+  })
+  const caller = createService({
+    name: 'caller',
+    registry,
+    broker: 'memory',
+    logger: 'noop',
+    ...options.caller,
+  })
   t.after(async () => {
     await caller.stop()
     await service.stop()
