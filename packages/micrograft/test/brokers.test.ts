@@ -89,7 +89,9 @@ async function subscribed(
   const got: string[] = []
   await broker.subscribe('t', async ({ message }) => void got.push(Buffer.from(message.body).toString()))
   const [record] = await context.use('registry').get('micro.http.broker')
-  const { id, address, metadata } = record?.nodes[0] as { id: string; address: string; metadata: object }
+  const node = record?.nodes[0]
+  assert.ok(node)
+  const { id, address, metadata } = node
   assert.deepEqual({ ...metadata }, { secure: 'false', broker: 'http', topic: 't' })
   assert.equal(record?.version, 'ff.http.broadcast')
   return { broker, address, id, got }

@@ -63,3 +63,16 @@ test('a stopped wheel tells nothing', async () => {
   await new Promise((resolve) => setTimeout(resolve, 30))
   assert.equal(entry.toldAt, 0)
 })
+
+test('one that is due already is told soon, also where the wheel has turned', async () => {
+  const wheel = new DeadlineWheel(true)
+  const far = new Entry(DeadlineWheel.now() + 60_000)
+  const first = new Entry(DeadlineWheel.now() + 10)
+  wheel.add(far)
+  wheel.add(first)
+  await until('the wheel has turned', () => first.toldAt)
+  const past = new Entry(DeadlineWheel.now() - 20)
+  wheel.add(past)
+  await until('it is told', () => past.toldAt, 1000)
+  wheel.remove(far)
+})

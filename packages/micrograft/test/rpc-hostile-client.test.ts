@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import type { Dispatcher } from '@micrograft/contracts'
+import type { Dispatcher, Server } from '@micrograft/contracts'
 import { componentContext, until } from '@micrograft/testing'
 import { FrameType } from '../dist/rpc/frame.js'
 import * as write from '../dist/rpc/frame-writer.js'
@@ -29,6 +29,7 @@ const call = (slot: number, endpoint = 'Say.Hello', body: Uint8Array = Buffer.fr
 interface Served extends AsyncDisposable {
   readonly address: string
   readonly state: { running: number; aborted: number; read: number }
+  readonly server: Server
   /** A well-behaved call by another client succeeds. */
   works(): Promise<void>
 }
@@ -40,8 +41,13 @@ async function serve(server?: RpcServerOptions): Promise<Served> {
     async unary({ endpoint, signal, contentType }, body) {
       state.running++
       signal.addEventListener('abort', () => state.aborted++)
+      if (endpoint === 'Say.LargeLater') await new Promise((resolve) => setTimeout(resolve, 20))
       if (endpoint === 'Say.Never') await new Promise(() => undefined)
-      return { metadata: {}, contentType, body: endpoint === 'Say.Large' ? Buffer.alloc(500_000) : body }
+      return {
+        metadata: {},
+        contentType,
+        body: endpoint.startsWith('Say.Large') ? Buffer.alloc(500_000) : body,
+      }
     },
     async stream({ endpoint, signal }, stream) {
       state.running++
@@ -53,8 +59,10 @@ async function serve(server?: RpcServerOptions): Promise<Served> {
     },
   }
   const subject = new RpcSubject(tcpTransport(undefined, componentContext()), '', '127.0.0.1:1', { server })
-  const { node } = await subject.start(dispatcher)
+  const served = await subject.start(dispatcher)
+  const { node } = served
   return {
+    server: served.server,
     address: node.address,
     state,
     async works() {
@@ -230,22 +238,53 @@ test('frames that cross the last one of their slot are for nobody', async () => 
 })
 
 test('a client that never reads is not read from, and costs a bounded amount of memory', async () => {
-  await using served = await serve({ maxQueuedBytes: 4_000_000 })
+  await using served = await serve()
   using peer = await RawPeer.dial(served.address)
   peer.socket.pause()
-  peer.send(hello)
   const before = process.memoryUsage().arrayBuffers
-  for (let i = 0; i < 1000; i++) {
-    peer.send(call(i, 'Say.Large'))
-    if (i % 50 === 0) await new Promise((resolve) => setImmediate(resolve))
-  }
+  peer.send(hello, ...Array.from({ length: 1000 }, (_, slot) => call(slot, 'Say.Large')))
   await until('the server has stopped', async () => {
     const { running } = served.state
     await new Promise((resolve) => setTimeout(resolve, 50))
-    return running === served.state.running
+    return running > 0 && running === served.state.running
   })
-  assert.ok(process.memoryUsage().arrayBuffers - before < 60_000_000, 'more than 60 MB are held')
+  const held = process.memoryUsage().arrayBuffers - before
+  assert.ok(served.state.running < 100, `${served.state.running} calls were answered`)
+  assert.ok(held < 80_000_000, `${held} bytes are held`)
   await served.works()
+  assert.equal(peer.closed, false)
+  peer.socket.resume()
+  await until('it is read from again', () => served.state.running > 200, 20_000)
+})
+
+test('more replies than may wait for a client that does not read end its connection', async () => {
+  await using served = await serve({ maxQueuedBytes: 4_000_000 })
+  using peer = await RawPeer.dial(served.address)
+  peer.socket.pause()
+  peer.send(hello, ...Array.from({ length: 100 }, (_, slot) => call(slot, 'Say.LargeLater')))
+  await until('all are under way', () => served.state.running === 100)
+  peer.socket.on('end', () => undefined)
+  await until('those without an answer are aborted', () => served.state.aborted > 50)
+  await served.works()
+})
+
+test('calls that have ended do not count towards the limit', async () => {
+  await using served = await serve({ maxCalls: 2 })
+  for (let i = 0; i < 10; i++) await served.works()
+})
+
+test('a call after go-away is answered with unavailable', async () => {
+  await using served = await serve()
+  using peer = await RawPeer.dial(served.address)
+  peer.send(hello, call(0, 'Say.Never'))
+  await until('it is under way', () => served.state.running === 1)
+  const stopped = served.server.stop({ graceMs: 100 })
+  await until('the peer is told', () => peer.ofType(FrameType.goAway).length === 1)
+  peer.send(call(1))
+  await until('it is answered', () => peer.ofType(FrameType.error).length === 1)
+  assert.deepEqual([...(peer.ofType(FrameType.error)[0] ?? [])].slice(0, 4), [FrameType.error, 1, 0xf7, 0x03])
+  await stopped
+  assert.equal(served.state.running, 1)
 })
 
 test('a slow client gets everything, at its own speed', async () => {

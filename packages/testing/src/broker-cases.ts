@@ -101,7 +101,7 @@ export const brokerCases: readonly Case<BrokerSubject>[] = [
     async run({ broker }) {
       let running = 0
       let most = 0
-      let done = 0
+      const done: number[] = []
       const release: (() => void)[] = []
       await broker.subscribe(
         't',
@@ -109,13 +109,13 @@ export const brokerCases: readonly Case<BrokerSubject>[] = [
           most = Math.max(most, ++running)
           await new Promise<void>((resolve) => release.push(resolve))
           running--
-          done++
+          done.push(running)
         },
         { concurrency: 3 },
       )
       for (let i = 0; i < 7; i++) await broker.publish('t', message(String(i)))
-      while (done < 7) {
-        await until('three run, or what is left', () => running === Math.min(3, 7 - done))
+      while (done.length < 7) {
+        await until('three run, or what is left', () => running === Math.min(3, 7 - done.length))
         for (const each of release.splice(0)) each()
         await pause(1)
       }

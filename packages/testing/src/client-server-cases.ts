@@ -730,7 +730,9 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
       end()
       assert.equal(text((await call).body), 'done')
       assert.deepEqual(await reading, ['last'])
+      const before = Date.now()
       await stopped
+      assert.ok(Date.now() - before < 5000, 'stop waits for nobody')
       await assert.rejects(client.call(node, request('Say.Wait')), code('unavailable'))
     },
   },

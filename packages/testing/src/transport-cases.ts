@@ -154,6 +154,38 @@ export const transportCases: readonly Case<TransportSubject>[] = [
     },
   },
   {
+    name: 'messages that waited for the peer arrive as they were',
+    async run(subject) {
+      const { near, far } = await pair(subject)
+      far.connection.pause()
+      let sent = 0
+      let room = true
+      const number = () => {
+        const body = new Uint8Array(1000)
+        new DataView(body.buffer).setUint32(0, sent)
+        body.fill(sent++, 4)
+        return { header: {}, body }
+      }
+      while (room) {
+        for (let i = 0; i < 20; i++) room = near.connection.send(number())
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      far.connection.resume()
+      for (let i = 0; i < 200; i++) {
+        near.connection.send(number())
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      await until('all have come', () => far.messages.length === sent)
+      far.messages.forEach(({ body }, i) => {
+        assert.equal(new DataView(body.buffer, body.byteOffset).getUint32(0), i)
+        assert.ok(
+          body.subarray(4).every((byte) => byte === i % 256),
+          `message ${i} is not as it was`,
+        )
+      })
+    },
+  },
+  {
     name: 'drained resolves at once where there is room',
     async run(subject) {
       const { near } = await pair(subject)

@@ -28,8 +28,7 @@ export class Rules {
 
   /** @throws `unauthenticated` where there is no account and one could help, `forbidden`. */
   verify(account: Account | undefined, resource: Resource): void {
-    const fitting = this.all.filter((rule) => fits(rule.resource, resource) && inScope(rule.scope, account))
-    const [first] = fitting
+    const first = this.all.find((rule) => fits(rule.resource, resource) && inScope(rule.scope, account))
     if (first?.access === 'granted') return
     const what = `${resource.type} ${resource.name} ${resource.endpoint}`
     if (!account) throw new ServiceError('unauthenticated', `${what} needs an account; send a token`)

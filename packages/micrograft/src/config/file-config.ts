@@ -81,12 +81,14 @@ class FileConfig implements Config {
     if (this.#poll) return
     // Folders, not files: an editor puts another file into the place of the old one.
     for (const folder of new Set(this.#paths.map((path) => dirname(path)))) {
-      const names = this.#paths.filter((path) => dirname(path) === folder).map((path) => basename(path))
+      const names = new Set(
+        this.#paths.filter((path) => dirname(path) === folder).map((path) => basename(path)),
+      )
       try {
         const watcher = watch(
           folder,
           { persistent: false },
-          (_, name) => (name === null || names.includes(name)) && this.#lookSoon(),
+          (_, name) => (name === null || names.has(name)) && this.#lookSoon(),
         )
         watcher.on('error', () => watcher.close())
         this.#watchers.push(watcher)

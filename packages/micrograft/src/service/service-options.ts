@@ -82,22 +82,26 @@ export interface Settings {
   readonly makeTimeoutMs: number
 }
 
-const known: ReadonlySet<string> = new Set([
-  ...sharedTypes,
-  ...[
-    'name',
-    'version',
-    'id',
-    'metadata',
-    'address',
-    'advertise',
-    'plugins',
-    'pluginErrors',
-    'pluginTrust',
-    'middleware',
-  ],
-  ...['callTimeoutMs', 'callRetries', 'registerTtlMs', 'registerIntervalMs', 'graceMs', 'makeTimeoutMs'],
-])
+const settingNames = [
+  'name',
+  'version',
+  'id',
+  'metadata',
+  'address',
+  'advertise',
+  'plugins',
+  'pluginErrors',
+  'pluginTrust',
+  'middleware',
+  'callTimeoutMs',
+  'callRetries',
+  'registerTtlMs',
+  'registerIntervalMs',
+  'graceMs',
+  'makeTimeoutMs',
+]
+
+const known: ReadonlySet<string> = new Set([...sharedTypes, ...settingNames])
 
 /** @throws `invalid-option` for an unknown option or a name that cannot name a service. */
 export function checkOptions(options: ServiceOptions): void {

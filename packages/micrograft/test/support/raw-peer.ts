@@ -13,11 +13,11 @@ export function framed(body: Uint8Array): Buffer {
 export class RawPeer implements Disposable {
   readonly socket: Socket
   closed = false
-  #bytes: Buffer = Buffer.alloc(0)
+  #chunks: Buffer[] = []
 
   constructor(socket: Socket) {
     this.socket = socket
-    socket.on('data', (chunk: Buffer) => (this.#bytes = Buffer.concat([this.#bytes, chunk])))
+    socket.on('data', (chunk: Buffer) => this.#chunks.push(chunk))
     socket.on('error', () => undefined)
     socket.on('close', () => (this.closed = true))
   }
