@@ -55,8 +55,6 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
   readonly #targets: ReceivedTargets
   readonly #open: (Open | undefined)[] = []
   #peer: Hello | undefined
-  /** What had been read when the peer was found not to read; small, as nothing more is read then. */
-  #held: Uint8Array[] = []
   /** Handlers that have not ended, also where nobody waits for them any longer. */
   #running = 0
   #streams = 0
@@ -71,7 +69,7 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
     // A peer that does not read is not read from. A client never does that, so the two cannot wait for each other.
     this.#outbox = new Outbox(connection, owner.options.maxQueuedBytes, (congested) => {
       if (congested) connection.pause()
-      else this.#goOn()
+      else connection.resume()
     })
     const { maxFrameBytes, maxCalls, maxTargets, windowBytes, windowMessages } = owner.options
     this.#outbox.send(
@@ -100,13 +98,19 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
   }
 
   message({ body }: Message): void {
-    if (this.#outbox.congested) this.#held.push(body)
-    else this.#frame(body)
+    if (this.#over) return
+    try {
+      this.#reader.reset(body)
+      this.#take(this.#reader)
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error
+      this.refuse(error)
+    }
+    this.#reader.reset(noBytes)
   }
 
   closed(): void {
     this.#over = true
-    this.#held = []
     this.#outbox.end()
     this.#abortAll(new ServiceError('canceled', `the caller ${this.remote} is gone`))
     this.#owner.changed(this)
@@ -146,27 +150,6 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
     this.#over = true
     this.#abortAll(new ServiceError('canceled', `the caller ${this.remote} broke the protocol`))
     void this.#connection.close()
-  }
-
-  /** The peer reads again: what was read from it before is taken first. */
-  #goOn(): void {
-    const held = this.#held
-    let taken = 0
-    while (taken < held.length && !this.#outbox.congested) this.#frame(held[taken++] as Uint8Array)
-    this.#held = held.slice(taken)
-    if (!this.#outbox.congested) this.#connection.resume()
-  }
-
-  #frame(body: Uint8Array): void {
-    if (this.#over) return
-    try {
-      this.#reader.reset(body)
-      this.#take(this.#reader)
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error
-      this.refuse(error)
-    }
-    this.#reader.reset(noBytes)
   }
 
   #take(reader: FrameReader): void {

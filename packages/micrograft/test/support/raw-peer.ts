@@ -37,10 +37,12 @@ export class RawPeer implements Disposable {
   /** The bodies that have come. */
   get frames(): Buffer[] {
     const all: Buffer[] = []
-    for (let at = 0; at + 5 <= this.#bytes.length;) {
-      const end = at + 4 + this.#bytes.readUInt32BE(at)
-      if (end > this.#bytes.length) break
-      all.push(this.#bytes.subarray(at + 5, end))
+    const bytes = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)
+    this.#chunks = [bytes]
+    for (let at = 0; at + 5 <= bytes.length;) {
+      const end = at + 4 + bytes.readUInt32BE(at)
+      if (end > bytes.length) break
+      all.push(bytes.subarray(at + 5, end))
       at = end
     }
     return all
