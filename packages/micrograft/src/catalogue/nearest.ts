@@ -1,5 +1,5 @@
 /** The known name that is most like `name`, where one is like it at all. */
-export function nearest(name: string, known: Iterable<string>): string | undefined {
+function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined
   let least = Math.max(2, Math.floor(name.length / 2))
   for (const candidate of known) {

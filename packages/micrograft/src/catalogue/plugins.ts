@@ -2,7 +2,6 @@ import { ServiceError, type PluginConfig } from '@micrograft/contracts'
 import {
   createPlatform,
   installedPackage,
-  PluginError,
   type OpenOptions,
   type Platform,
   type Plugin,
@@ -91,9 +90,4 @@ function configOf(plugin: Plugin): PluginConfig {
     )
   }
   return config
-}
-
-/** Whether an error says that a plugin file was refused. */
-export function isPluginRefusal(error: unknown): boolean {
-  return error instanceof PluginError
 }

@@ -3,7 +3,7 @@ import type { CallContext, Delivery, Middleware, Next, PublishContext } from '@m
 type Around<A, R> = (argument: A, next: Next<A, R>) => Promise<R>
 
 /** One function that goes through all of `layers`, the first outermost, and then to what it is given. */
-export function chain<A, R>(layers: readonly Around<A, R>[]): (argument: A, inner: Next<A, R>) => Promise<R> {
+function chain<A, R>(layers: readonly Around<A, R>[]): (argument: A, inner: Next<A, R>) => Promise<R> {
   if (layers.length === 0) return (argument, inner) => inner(argument)
   return layers.reduceRight<(argument: A, inner: Next<A, R>) => Promise<R>>(
     (rest, layer) => (argument, inner) => layer(argument, (passed) => rest(passed, inner)),

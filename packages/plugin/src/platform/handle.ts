@@ -92,11 +92,10 @@ function find(entry: NameEntry, symbol: string): unknown {
     )
   }
   if (!Object.hasOwn(current.symbols, symbol)) {
-    throw unknownSymbol(
-      symbol,
-      `${current.name} ${current.version} (${current.label})`,
-      Object.keys(current.symbols),
-    )
+    const what = `${current.name} ${current.version}`
+    // A plugin may register under other names than its own.
+    const where = current.label.startsWith(`${what} `) ? current.label : `${what} of ${current.label}`
+    throw unknownSymbol(symbol, where, Object.keys(current.symbols))
   }
   return current.symbols[symbol]
 }
