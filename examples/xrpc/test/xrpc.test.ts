@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, before, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { build } from '@micrograft/plugin/build'
@@ -196,4 +197,16 @@ test('a name that no plugin brings is refused, with the known and the nearest', 
   const [status] = (await once(child, 'exit')) as [number]
   assert.notEqual(status, 0)
   assert.match(log.join('\n'), /--client=xrcp.*did you mean xrpc\?.*rpc/)
+})
+
+test('the demo tells that both talk either way, and ends by itself', async (t) => {
+  const child = spawn(process.execPath, [program('demo')], {
+    env: { PATH: process.env['PATH'], TMPDIR: folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
+  assert.equal(child.exitCode, 0, errors)
+  assert.equal(errors, '')
+  assert.equal(output.match(/Hello John {2}\(greeter ended with 0/g)?.length, 2, output)
 })

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { test, type TestContext } from 'node:test'
 import type { Registry, RegistryEvent, RegistryWatcher, ServiceRecord } from '@micrograft/contracts'
-import { componentContext, registryCases, registrySubject, until } from '@micrograft/testing'
+import { componentContext, pause, registryCases, registrySubject, until } from '@micrograft/testing'
 import { decodeDnsMessage, type DnsMessage } from '../dist/registry/dns-message.js'
 import { entriesOf } from '../dist/registry/mdns-records.js'
 import { mdnsRegistry, type MdnsRegistryOptions } from '../dist/registry/mdns-registry.js'
@@ -183,6 +183,40 @@ test('a node of go-micro is found, listed, watched and gone', { skip }, async (t
     (await found)[0]?.nodes.map(({ id }) => id),
     ['greeter-1', 'greeter-6'],
   )
+})
+
+test(
+  'a goodbye is taken back by another registry of the same node before any watcher hears of it',
+  { skip },
+  async (t) => {
+    const options = network()
+    const [before, taking, watching] = [open(t, options), open(t, options), open(t, options)]
+    await before.register(greeter('a'))
+    const watcher = await watching.watch()
+    await taking.register(greeter('a'))
+    await before[Symbol.asyncDispose]()
+    // Longer than a goodbye is held back for.
+    await pause(300)
+    await taking.register(greeter('b'))
+    const { type, service } = await next(watcher)
+    assert.deepEqual([type, service.nodes[0]?.id], ['create', 'b'])
+  },
+)
+
+test('the echo of what a registry said before is no news to its own watchers', { skip }, async (t) => {
+  const registry = open(t, network())
+  const watcher = await registry.watch()
+  for (let i = 0; i < 20; i++) {
+    const [first, second] = [greeter(`n${i}`), greeter(`n${i}`, { version: 'next' })]
+    await registry.register(first)
+    const registering = registry.register(second)
+    assert.equal((await next(watcher)).type, 'create')
+    await registering
+    await registry.deregister(second)
+    const types = [(await next(watcher)).type]
+    while (types.at(-1) !== 'delete') types.push((await next(watcher)).type)
+    assert.ok(types.length <= 2, types.join())
+  }
 })
 
 test('noise on the group changes nothing', { skip }, async (t) => {

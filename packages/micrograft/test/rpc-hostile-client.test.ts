@@ -26,6 +26,10 @@ const target = (endpoint: string) => ({
 const call = (slot: number, endpoint = 'Say.Hello', body: Uint8Array = Buffer.from('{}')) =>
   write.callFrame(FrameType.call, slot, 0, target(endpoint), {}, body)
 
+/** A call whose metadata and body are `bytes`. */
+const withMetadata = (bytes: readonly number[]) =>
+  Buffer.concat([call(0).subarray(0, -3), Buffer.from(bytes)])
+
 interface Served extends AsyncDisposable {
   readonly address: string
   readonly state: { running: number; aborted: number; read: number }
@@ -119,6 +123,9 @@ const cases: readonly [string, readonly Buffer[], RegExp][] = [
     ],
     /window is too large/,
   ],
+  ['metadata that ends after its frame', [withMetadata([1, 1, 97, 100, 120])], /too early/],
+  ['metadata with too many entries', [withMetadata([65])], /65 entries/],
+  ['metadata with a line end', [withMetadata([1, 1, 97, 1, 10])], /metadata a is none/],
   [
     'metadata with a name that is none',
     [Buffer.concat([call(0).subarray(0, -3), Buffer.from([1, 1, 65, 0])])],

@@ -9,6 +9,9 @@ import { type WriteBuffers, writeBufferBytes } from './write-buffers.js'
 /** Bodies from this size on are handed to the socket as they are. */
 const copyBelowBytes = 16_384
 
+/** What is put together leaves once it is this much, and at the end of the tick. Found by measuring. */
+const flushBytes = 8192
+
 /** How long a peer has to take what is queued and to end its side after `close`. */
 const closeTimeoutMs = 5000
 
@@ -153,6 +156,8 @@ export class StreamConnection implements Connection {
     const at = writeHead(buffer, this.#filled, message, header)
     buffer.set(message.body, at)
     this.#filled = at + message.body.length
+    // The peer works on what it has while the rest is put together.
+    if (this.#filled >= flushBytes) this.#flush()
     if (this.#flushing) return
     this.#flushing = true
     // By then the poll phase has handed over what had come on every connection, and promises that it settled have run.

@@ -1,5 +1,5 @@
 /** Bytes in which the messages of a tick are put together. */
-export const writeBufferBytes = 65_536
+export const writeBufferBytes = 32_768
 
 const kept = 16
 
