@@ -25,7 +25,7 @@ export function machine(): Machine {
   }
 }
 
-export function goVersion(): string | undefined {
+function goVersion(): string | undefined {
   const { status, stdout } = spawnSync('go', ['version'], { encoding: 'utf8' })
   return status === 0 ? /go(\d\S*)/.exec(stdout)?.[1] : undefined
 }

@@ -8,7 +8,7 @@ import { pluginStamper, stamper } from './stamp.js'
 export type SampleName = 'small' | 'postgres' | 'ajv' | 'large'
 
 /** Real code of several sizes, each used by `exercise()` as its users would. */
-export const sampleSources: Readonly<
+const sampleSources: Readonly<
   Record<SampleName, { readonly about: string; readonly minify: boolean }>
 > = {
   small: { about: 'ajv’s templates of code; minified', minify: true },

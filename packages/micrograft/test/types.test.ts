@@ -42,7 +42,7 @@ type Greeter = { Say: typeof say }
 
 /** Whether two types are the same, checked by the compiler. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
-const holds = <T extends true>(_?: T) => undefined
+const holds = <T extends true>(): T | undefined => undefined
 
 // Never called: the compiler is the test.
 async function check(client: ReturnType<typeof createService>['client']) {

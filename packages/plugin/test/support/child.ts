@@ -26,7 +26,7 @@ export async function runModule(
 }
 
 /** Runs a script that is there. */
-export function runFile(
+function runFile(
   path: string,
   cwd: string,
   { flags = [], args = [] }: RunOptions = {},
