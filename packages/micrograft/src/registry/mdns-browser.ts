@@ -19,8 +19,6 @@ export class MdnsBrowser {
   readonly #watchers = new Set<NodeWatcher>()
   /** When each service is asked for again, as `performance.now()` counts. */
   readonly #askAt = new Map<string, number>()
-  /** Own nodes that went, until the network has told so: what it tells of them before is older. */
-  readonly #leaving = new Map<string, number>()
   #holders = 0
   #timer: NodeJS.Timeout | undefined
 
@@ -63,22 +61,19 @@ export class MdnsBrowser {
 
   /** A node of this registry came or changed. */
   own(record: NodeRecord): void {
-    this.#leaving.delete(keyOf(record))
     this.table.set(record, { owner: this })
   }
 
   /** A node of this registry went; another registry may hold it still. */
   leave(record: NodeRecord): void {
-    const expiresAt = performance.now() + rescueMs
-    this.#leaving.set(keyOf(record), expiresAt)
-    this.table.set(record, { expiresAt })
+    this.table.set(record, { expiresAt: performance.now() + rescueMs })
   }
 
   hear(entries: readonly MdnsEntry[]): void {
     const now = performance.now()
     for (const { record, ttl } of entries) {
       const { name, nodes } = record
-      if (this.#isLeaving(record, ttl, now) || this.#holders === 0 || this.#isOwn(record)) continue
+      if (this.#holders === 0 || this.#isOwn(record)) continue
       const known = this.table.find(name, nodes[0].id)
       if (ttl === 0) {
         if (known) this.table.set(known.record, { expiresAt: Math.min(known.expiresAt, now + rescueMs) })
@@ -94,14 +89,6 @@ export class MdnsBrowser {
     for (const watcher of this.#watchers) watcher.end(error)
   }
 
-  #isLeaving(record: NodeRecord, ttl: number, now: number): boolean {
-    const key = keyOf(record)
-    const until = this.#leaving.get(key)
-    if (until === undefined) return false
-    if (ttl === 0 || until < now) this.#leaving.delete(key)
-    return until >= now
-  }
-
   /** Nodes that still live answer, and so hold for longer. */
   #refresh(): void {
     const now = performance.now()
@@ -113,8 +100,4 @@ export class MdnsBrowser {
       if (left !== Infinity) this.#ask(service)
     }
   }
-}
-
-function keyOf({ name, nodes }: NodeRecord): string {
-  return `${name}\0${nodes[0].id}`
 }
