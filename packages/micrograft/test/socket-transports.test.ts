@@ -100,6 +100,16 @@ test('a header that is malformed ends the connection with protocol', async () =>
   }
 })
 
+test('a message of no bytes ends the connection, and nothing after it is handed over', async () => {
+  await using tcp = tcpTransport(undefined, context)
+  const seen = await listen(tcp, '')
+  using peer = await RawPeer.dial(seen.address)
+  peer.socket.write(Buffer.concat([Buffer.alloc(4), framed(Buffer.from('x'))]))
+  await until('the connection ends', () => peer.closed && seen.errors.length === 1)
+  assert.equal(seen.errors[0]?.code, 'protocol')
+  assert.deepEqual(seen.bodies, [])
+})
+
 test('a connection that ends inside a message is told as protocol', async () => {
   await using tcp = tcpTransport(undefined, context)
   const seen = await listen(tcp, '')

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { ServiceError, type Message } from '@micrograft/contracts'
 import { FrameType } from '../dist/rpc/frame.js'
 import { FrameReader } from '../dist/rpc/frame-reader.js'
-import * as write from '../dist/rpc/frame-writer.js'
+import * as write from './support/frames.js'
 import { ReceivedTargets } from '../dist/rpc/target-table.js'
 import { headerBytes, MessageReader, prefixBytes, writeHead } from '../dist/transport/message-frame.js'
 

@@ -3,7 +3,7 @@ import { protocolError } from '../transport/protocol-error.js'
 import { Exchange, type ExchangeOwner } from './client-exchange.js'
 import { FrameType } from './frame.js'
 import type { FrameReader } from './frame-reader.js'
-import { callFrame, type WireTarget } from './frame-writer.js'
+import { callHead, type Scratch, type WireTarget } from './frame-writer.js'
 
 /** One request and its one reply. */
 export class ClientCall extends Exchange {
@@ -22,9 +22,12 @@ export class ClientCall extends Exchange {
     this.#reject = reject
   }
 
-  override frame(slot: number, timeoutMs: number, target: WireTarget): Buffer {
-    const { metadata, body } = this.request
-    return callFrame(FrameType.call, slot, timeoutMs, target, metadata, body)
+  override get body(): Uint8Array {
+    return this.request.body
+  }
+
+  override writeHead(scratch: Scratch, slot: number, timeoutMs: number, target: WireTarget): number {
+    return callHead(scratch, FrameType.call, slot, timeoutMs, target, this.request.metadata)
   }
 
   override started(): void {}

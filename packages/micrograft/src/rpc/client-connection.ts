@@ -1,11 +1,11 @@
 import {
   ServiceError,
   type Connection,
-  type ConnectionHandler,
   type ErrorCode,
   type Message,
   type Transport,
 } from '@micrograft/contracts'
+import type { RangeHandler } from '../transport/bare-messages.js'
 import { protocolError } from '../transport/protocol-error.js'
 import type { Exchange } from './client-exchange.js'
 import { DeadlineWheel } from './deadline-wheel.js'
@@ -35,7 +35,7 @@ export interface ConnectionWatcher {
 }
 
 /** One connection to a server, with many calls at once. */
-export class ClientConnection implements ConnectionHandler {
+export class ClientConnection implements RangeHandler {
   /** It takes no new calls: the server goes away, it is being closed, or it is over. */
   draining = false
   outbox!: Outbox
@@ -106,20 +106,23 @@ export class ClientConnection implements ConnectionHandler {
     const timeoutMs =
       exchange.dueAt === Infinity ? 0 : Math.min(0x7fff_ffff, Math.max(1, Math.ceil(exchange.dueAt - now)))
     try {
-      const frame = exchange.frame(slot, timeoutMs, target)
-      if (frame.length > peer.maxFrameBytes) {
+      const { scratch } = this.outbox
+      const { body } = exchange
+      const head = exchange.writeHead(scratch, slot, timeoutMs, target)
+      const size = head + body.length
+      if (size > peer.maxFrameBytes) {
         throw new ServiceError(
           'too-large',
-          `a request of ${frame.length} bytes is above the limit of ${peer.maxFrameBytes} that ${this.#remote} has`,
+          `a request of ${size} bytes is above the limit of ${peer.maxFrameBytes} that ${this.#remote} has`,
         )
       }
-      if (!this.outbox.hasRoom(frame.length)) {
+      if (!this.outbox.hasRoom(size)) {
         throw new ServiceError(
           'overloaded',
           `${this.#remote} does not read: no more may wait to be sent to it`,
         )
       }
-      this.outbox.send(frame)
+      this.outbox.sendParts(head, body)
     } catch (error) {
       this.#release(slot)
       throw error
@@ -140,10 +143,14 @@ export class ClientConnection implements ConnectionHandler {
   }
 
   message({ body }: Message): void {
+    this.range(body, 0, body.length)
+  }
+
+  range(bytes: Uint8Array, start: number, end: number): void {
     if (this.#over) return
     this.#received++
     try {
-      this.#reader.reset(body)
+      this.#reader.reset(bytes, start, end)
       this.#take(this.#reader)
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error

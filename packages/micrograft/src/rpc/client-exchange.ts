@@ -2,7 +2,7 @@ import { ServiceError, type ClientRequest, type ErrorCode } from '@micrograft/co
 import type { ClientConnection } from './client-connection.js'
 import type { Timed } from './deadline-wheel.js'
 import type { FrameReader } from './frame-reader.js'
-import type { WireTarget } from './frame-writer.js'
+import type { Scratch, WireTarget } from './frame-writer.js'
 
 export interface ExchangeOwner {
   /** The exchange is over at this end: nothing is to be told of it any more. */
@@ -30,8 +30,10 @@ export abstract class Exchange implements Timed {
     this.#owner = owner
   }
 
-  /** The frame that opens it. */
-  abstract frame(slot: number, timeoutMs: number, target: WireTarget): Buffer
+  /** Writes the frame that opens it, but for the body, and gives its length. */
+  abstract writeHead(scratch: Scratch, slot: number, timeoutMs: number, target: WireTarget): number
+  /** What follows that. */
+  abstract get body(): Uint8Array
   /** The slot is its own, and the frame was sent. */
   abstract started(connection: ClientConnection): void
   /** Takes a frame of its slot whose type is its own; gives whether it was the last. */

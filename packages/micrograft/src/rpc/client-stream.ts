@@ -5,9 +5,11 @@ import type { ClientConnection } from './client-connection.js'
 import { Exchange, type ExchangeOwner } from './client-exchange.js'
 import { FrameType } from './frame.js'
 import type { FrameReader } from './frame-reader.js'
-import { endFrame, openFrame, windowFrame, type WireTarget } from './frame-writer.js'
+import { callHead, endFrame, windowFrame, type Scratch, type WireTarget } from './frame-writer.js'
 import { StreamSender } from './stream-sender.js'
 import { endedError, ReceiveQueue, type WindowSize } from './stream-window.js'
+
+const noBody = new Uint8Array(0)
 
 export interface StreamOpening {
   readonly request: ClientRequest
@@ -46,8 +48,12 @@ export class StreamExchange extends Exchange implements ClientStream {
     })
   }
 
-  override frame(slot: number, timeoutMs: number, target: WireTarget): Buffer {
-    return openFrame(slot, timeoutMs, target, this.request.metadata)
+  override get body(): Uint8Array {
+    return noBody
+  }
+
+  override writeHead(scratch: Scratch, slot: number, timeoutMs: number, target: WireTarget): number {
+    return callHead(scratch, FrameType.open, slot, timeoutMs, target, this.request.metadata)
   }
 
   override started({ outbox, peer }: ClientConnection): void {

@@ -18,7 +18,6 @@ export interface WireTarget {
   readonly reference: number
 }
 
-const noBody = new Uint8Array(0)
 const noMetadata: Metadata = Object.freeze({})
 
 export function helloFrame(hello: Hello): Buffer {
@@ -55,23 +54,36 @@ export function pingFrame(type: number, number: number): Buffer {
   return frame
 }
 
+const fixedBytes = 512
+
+/** Where the head of a frame is written before its body follows: the same bytes again and again. */
+export class Scratch {
+  readonly #fixed = Buffer.allocUnsafeSlow(fixedBytes)
+  bytes: Buffer = this.#fixed
+
+  /** At least `size` bytes, which are `bytes` until the next call. */
+  room(size: number): Buffer {
+    this.bytes = size <= fixedBytes ? this.#fixed : Buffer.allocUnsafe(size)
+    return this.bytes
+  }
+}
+
 /**
- * A call, or with `FrameType.open` and no body the opening of a stream.
+ * Writes all of a call but its body, or with `FrameType.open` the opening of a stream, and gives its length.
  * @param timeoutMs What is left of the deadline, whole milliseconds; 0 has none.
  * @throws `bad-request` for metadata that is none.
  */
-export function callFrame(
+export function callHead(
+  scratch: Scratch,
   type: number,
   slot: number,
   timeoutMs: number,
   { target, reference }: WireTarget,
   metadata: Metadata,
-  body: Uint8Array,
-): Buffer {
+): number {
   const metadataSize = metadataBytes(metadata)
   const targetSize = varintBytes(reference) + (reference < Target.first ? literalBytes(target) : 0)
-  const head = 1 + varintBytes(slot) + varintBytes(timeoutMs) + targetSize + metadataSize
-  const frame = Buffer.allocUnsafe(head + body.length)
+  const frame = scratch.room(1 + varintBytes(slot) + varintBytes(timeoutMs) + targetSize + metadataSize)
   frame[0] = type
   let at = writeVarint(frame, 1, slot)
   at = writeVarint(frame, at, timeoutMs)
@@ -81,25 +93,20 @@ export function callFrame(
     at = writeText(frame, at, target.endpoint)
     at = writeText(frame, at, target.contentType)
   }
-  at = writeMetadata(frame, at, metadata, metadataSize)
-  frame.set(body, at)
-  return frame
+  return writeMetadata(frame, at, metadata, metadataSize)
 }
 
 /**
+ * Writes all of a reply but its body, and gives its length.
  * @param contentType Empty where it is the call's.
  * @throws `bad-request` for metadata that is none.
  */
-export function replyFrame(slot: number, contentType: string, metadata: Metadata, body: Uint8Array): Buffer {
+export function replyHead(scratch: Scratch, slot: number, contentType: string, metadata: Metadata): number {
   const metadataSize = metadataBytes(metadata)
-  const frame = Buffer.allocUnsafe(
-    1 + varintBytes(slot) + textBytes(contentType) + metadataSize + body.length,
-  )
+  const frame = scratch.room(1 + varintBytes(slot) + textBytes(contentType) + metadataSize)
   frame[0] = FrameType.reply
-  let at = writeText(frame, writeVarint(frame, 1, slot), contentType)
-  at = writeMetadata(frame, at, metadata, metadataSize)
-  frame.set(body, at)
-  return frame
+  const at = writeText(frame, writeVarint(frame, 1, slot), contentType)
+  return writeMetadata(frame, at, metadata, metadataSize)
 }
 
 export function errorFrame(slot: number, error: ServiceError): Buffer {
@@ -122,10 +129,6 @@ export function cancelFrame(slot: number, code: ErrorCode, detail: string): Buff
   frame[0] = FrameType.cancel
   writeText(frame, writeVarint(frame, writeVarint(frame, 1, slot), status), text)
   return frame
-}
-
-export function openFrame(slot: number, timeoutMs: number, target: WireTarget, metadata: Metadata): Buffer {
-  return callFrame(FrameType.open, slot, timeoutMs, target, metadata, noBody)
 }
 
 export function dataFrame(slot: number, body: Uint8Array): Buffer {

@@ -1,4 +1,6 @@
 import { ServiceError, type Connection, type Message } from '@micrograft/contracts'
+import { takesParts } from '../transport/bare-messages.js'
+import { Scratch } from './frame-writer.js'
 
 const header: Message['header'] = Object.freeze({})
 
@@ -7,6 +9,8 @@ const header: Message['header'] = Object.freeze({})
  * that the transport's own limit is not met.
  */
 export class Outbox {
+  /** Where the head of the next frame is written, for `sendParts`. */
+  readonly scratch: Scratch = new Scratch()
   readonly #connection: Connection
   readonly #maxQueuedBytes: number
   readonly #onCongested: (congested: boolean) => void
@@ -66,6 +70,27 @@ export class Outbox {
     this.#waiting.push(frame)
   }
 
+  /**
+   * Sends the frame whose first `headLength` bytes are in `scratch` and the rest is `body`.
+   * @throws as `send`
+   */
+  sendParts(headLength: number, body: Uint8Array): void {
+    const connection = this.#connection
+    const head = this.scratch.bytes
+    if (this.#congested || this.#ended || !takesParts(connection)) {
+      const frame = Buffer.allocUnsafe(headLength + body.length)
+      head.copy(frame, 0, 0, headLength)
+      frame.set(body, headLength)
+      this.send(frame)
+      return
+    }
+    try {
+      if (!connection.sendParts(head, headLength, body)) this.#wait()
+    } catch (error) {
+      this.#refused(error)
+    }
+  }
+
   /** Sends nothing more. */
   end(): void {
     this.#ended = true
@@ -77,11 +102,15 @@ export class Outbox {
     try {
       return this.#connection.send({ header, body: frame })
     } catch (error) {
-      if (error instanceof ServiceError && error.code === 'too-large') throw error
-      // The connection has ended, which its handler is told.
-      this.end()
+      this.#refused(error)
       return true
     }
+  }
+
+  #refused(error: unknown): void {
+    if (error instanceof ServiceError && error.code === 'too-large') throw error
+    // The connection has ended, which its handler is told.
+    this.end()
   }
 
   #wait(): void {

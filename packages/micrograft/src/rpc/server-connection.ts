@@ -1,17 +1,17 @@
 import {
   ServiceError,
   type Connection,
-  type ConnectionHandler,
   type Dispatcher,
   type Message,
   type Metadata,
   type ServerReply,
 } from '@micrograft/contracts'
+import type { RangeHandler } from '../transport/bare-messages.js'
 import { protocolError } from '../transport/protocol-error.js'
 import { DeadlineWheel } from './deadline-wheel.js'
 import { FrameType, highestVersion, lowestVersion, maxNameBytes, type Hello } from './frame.js'
 import { FrameReader } from './frame-reader.js'
-import { endFrame, errorFrame, goAwayFrame, helloFrame, pingFrame, replyFrame } from './frame-writer.js'
+import { endFrame, errorFrame, goAwayFrame, helloFrame, pingFrame, replyHead } from './frame-writer.js'
 import { Outbox } from './outbox.js'
 import { IncomingRequest, type RequestOwner } from './server-request.js'
 import { IncomingStream } from './server-stream.js'
@@ -44,7 +44,7 @@ interface Open {
 }
 
 /** One connection of a client. */
-export class ServerConnection implements ConnectionHandler, RequestOwner {
+export class ServerConnection implements RangeHandler, RequestOwner {
   readonly remote: string
   /** When it came, for those that say nothing. */
   readonly since: number = DeadlineWheel.now()
@@ -98,9 +98,13 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
   }
 
   message({ body }: Message): void {
+    this.range(body, 0, body.length)
+  }
+
+  range(bytes: Uint8Array, start: number, end: number): void {
     if (this.#over) return
     try {
-      this.#reader.reset(body)
+      this.#reader.reset(bytes, start, end)
       this.#take(this.#reader)
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error
@@ -336,7 +340,10 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
         const type = contentType === request.contentType ? '' : contentType
         if (Buffer.byteLength(type) > maxNameBytes)
           throw new ServiceError('internal', 'the content type is too long')
-        this.#answer(request, replyFrame(request.slot, type, metadata, body))
+        const head = replyHead(this.#outbox.scratch, request.slot, type, metadata)
+        this.#checkSize(head + body.length)
+        this.#outbox.sendParts(head, body)
+        this.#answered(request)
       } catch (error) {
         this.#fail(request, replyError(request, error))
       }
@@ -370,14 +377,18 @@ export class ServerConnection implements ConnectionHandler, RequestOwner {
 
   /** @throws `too-large` for a frame above what the client takes. */
   #answer(request: IncomingRequest, frame: Buffer): void {
-    const { maxFrameBytes } = this.#greeting()
-    if (frame.length > maxFrameBytes) {
-      throw new ServiceError(
-        'too-large',
-        `the reply has ${frame.length} bytes, the caller takes ${maxFrameBytes}`,
-      )
-    }
+    this.#checkSize(frame.length)
     this.#outbox.send(frame)
+    this.#answered(request)
+  }
+
+  #checkSize(bytes: number): void {
+    const { maxFrameBytes } = this.#greeting()
+    if (bytes <= maxFrameBytes) return
+    throw new ServiceError('too-large', `the reply has ${bytes} bytes, the caller takes ${maxFrameBytes}`)
+  }
+
+  #answered(request: IncomingRequest): void {
     request.answered = true
     this.#open[request.slot] = undefined
     this.#owner.wheel.remove(request)

@@ -1,4 +1,5 @@
 import { ServiceError, type Message } from '@micrograft/contracts'
+import type { RangeHandler } from './bare-messages.js'
 import { maxHeaderEntries } from './limits.js'
 import { protocolError } from './protocol-error.js'
 import { ByteReader, varintBytes, writeVarint } from './varint.js'
@@ -22,17 +23,21 @@ export function headerBytes(header: Message['header']): number {
   return bytes + varintBytes(count)
 }
 
-/** Writes a message's prefix and header, whose size is `size`, and gives the offset behind them. */
-export function writeHead(target: Buffer, offset: number, { header, body }: Message, size: number): number {
-  const length = size + body.length
+/** Writes the prefix of a message without a header and with `bodyBytes`, and gives the offset behind it. */
+export function writeBareHead(target: Buffer, offset: number, bodyBytes: number): number {
+  const length = bodyBytes + 1
   target[offset] = length >>> 24
   target[offset + 1] = length >>> 16
   target[offset + 2] = length >>> 8
   target[offset + 3] = length
-  if (size === 1) {
-    target[offset + 4] = 0
-    return offset + 5
-  }
+  target[offset + 4] = 0
+  return offset + prefixBytes + 1
+}
+
+/** Writes a message's prefix and header, whose size is `size`, and gives the offset behind them. */
+export function writeHead(target: Buffer, offset: number, { header, body }: Message, size: number): number {
+  if (size === 1) return writeBareHead(target, offset, body.length)
+  target.writeUInt32BE(size + body.length, offset)
   const entries = Object.entries(header)
   let at = writeVarint(target, offset + prefixBytes, entries.length)
   for (const [name, value] of entries) at = writeText(target, writeText(target, at, name), value)
@@ -56,6 +61,7 @@ function writeText(target: Buffer, offset: number, text: string): number {
 export class MessageReader {
   readonly #maxMessageBytes: number
   readonly #deliver: (message: Message) => void
+  readonly #deliverRange: RangeHandler['range'] | undefined
   #stopped = false
   /** The beginning of an unfinished message, prefix included. */
   #part: Buffer | undefined
@@ -63,9 +69,15 @@ export class MessageReader {
   /** How long that message is; 0 while its prefix is not whole. */
   #need = 0
 
-  constructor(maxMessageBytes: number, deliver: (message: Message) => void) {
+  /** @param deliverRange Gets the messages without a header, where it is given. */
+  constructor(
+    maxMessageBytes: number,
+    deliver: (message: Message) => void,
+    deliverRange?: RangeHandler['range'],
+  ) {
     this.#maxMessageBytes = maxMessageBytes
     this.#deliver = deliver
+    this.#deliverRange = deliverRange
   }
 
   /** Whether part of a message waits for the rest. */
@@ -113,7 +125,8 @@ export class MessageReader {
 
   #take(bytes: Buffer, start: number, end: number): void {
     if (bytes[start] === 0) {
-      this.#deliver({ header: emptyHeader, body: bytes.subarray(start + 1, end) })
+      if (this.#deliverRange) this.#deliverRange(bytes, start + 1, end)
+      else this.#deliver({ header: emptyHeader, body: bytes.subarray(start + 1, end) })
       return
     }
     const reader = new ByteReader()

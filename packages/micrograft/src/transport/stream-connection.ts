@@ -1,10 +1,13 @@
 import type { Socket } from 'node:net'
-import { ServiceError, type Connection, type ConnectionHandler, type Message } from '@micrograft/contracts'
+import { ServiceError, type ConnectionHandler, type Message } from '@micrograft/contracts'
+import { takesRanges, type PartsConnection } from './bare-messages.js'
 import { highWaterBytes, type ConnectionLimits } from './limits.js'
-import { headerBytes, MessageReader, prefixBytes, writeHead } from './message-frame.js'
+import { headerBytes, MessageReader, prefixBytes, writeBareHead, writeHead } from './message-frame.js'
 import { protocolError } from './protocol-error.js'
 import { lostError } from './socket-error.js'
 import { type WriteBuffers, writeBufferBytes } from './write-buffers.js'
+
+const refused = -1
 
 /** Bodies from this size on are handed to the socket as they are. */
 const copyBelowBytes = 16_384
@@ -29,12 +32,12 @@ interface Waiter {
 }
 
 /** A connection over a socket made with `allowHalfOpen`: the messages of a tick leave in one write. */
-export class StreamConnection implements Connection {
+export class StreamConnection implements PartsConnection {
   readonly remote: string
   readonly #socket: Socket
   readonly #limits: ConnectionLimits
   readonly #buffers: WriteBuffers
-  readonly #reader: MessageReader
+  #reader: MessageReader | undefined
   #handler: ConnectionHandler | undefined
   #error: ServiceError | undefined
   /** No more is sent: closed, destroyed, or the peer is gone. */
@@ -50,10 +53,9 @@ export class StreamConnection implements Connection {
     this.#socket = socket
     this.#limits = limits
     this.#buffers = buffers
-    this.#reader = new MessageReader(limits.maxMessageBytes, (message) => this.#handler?.message(message))
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => {
-      if (this.#reader.unfinished)
+      if (this.#reader?.unfinished)
         this.destroy(protocolError(`${remote} ended the connection inside a message`))
       else this.#flush()
       this.#ended = true
@@ -73,33 +75,49 @@ export class StreamConnection implements Connection {
   /** Says whom to tell; until then nothing is read. */
   attach(handler: ConnectionHandler): void {
     this.#handler = handler
+    this.#reader = new MessageReader(
+      this.#limits.maxMessageBytes,
+      (message) => handler.message(message),
+      takesRanges(handler) ? (bytes, start, end) => handler.range(bytes, start, end) : undefined,
+    )
   }
 
   send(message: Message): boolean {
-    if (this.#ended) throw new ServiceError('closed', `the connection to ${this.remote} has ended`)
-    const header = headerBytes(message.header)
-    const { body } = message
-    const size = header + body.length
-    const { maxMessageBytes, maxQueuedBytes } = this.#limits
-    if (size - 1 > maxMessageBytes) {
-      throw new ServiceError(
-        'too-large',
-        `a message of ${size - 1} bytes is above the limit of ${maxMessageBytes}`,
-      )
+    const { header, body } = message
+    const head = headerBytes(header)
+    const queued = this.#admit(head + body.length)
+    if (queued === refused) return false
+    if (body.length < copyBelowBytes && head < copyBelowBytes) {
+      const buffer = this.#room(prefixBytes + head + body.length)
+      const at = writeHead(buffer, this.#filled, message, head)
+      buffer.set(body, at)
+      this.#joined(at + body.length)
+    } else {
+      const bytes = Buffer.allocUnsafe(prefixBytes + head)
+      writeHead(bytes, 0, message, head)
+      this.#sendLarge(bytes, body)
     }
-    const queued = this.#filled + this.#socket.writableLength + prefixBytes + size
-    if (queued > maxQueuedBytes) {
-      this.destroy(
-        new ServiceError(
-          'overloaded',
-          `${this.remote} does not read: ${queued} bytes wait, at most ${maxQueuedBytes} may`,
-        ),
-      )
-      return false
+    return queued < highWaterBytes
+  }
+
+  sendParts(head: Buffer, headLength: number, body: Uint8Array): boolean {
+    const size = headLength + body.length
+    const queued = this.#admit(1 + size)
+    if (queued === refused) return false
+    if (body.length < copyBelowBytes && headLength < copyBelowBytes) {
+      const buffer = this.#room(prefixBytes + 1 + size)
+      const at = writeBareHead(buffer, this.#filled, size)
+      head.copy(buffer, at, 0, headLength)
+      buffer.set(body, at + headLength)
+      this.#joined(at + size)
+    } else {
+      const bytes = Buffer.allocUnsafe(prefixBytes + 1 + size)
+      const at = writeBareHead(bytes, 0, size)
+      head.copy(bytes, at, 0, headLength)
+      bytes.set(body, at + headLength)
+      this.#flush()
+      this.#socket.write(bytes)
     }
-    if (body.length < copyBelowBytes && size + prefixBytes <= writeBufferBytes)
-      this.#join(message, header, size)
-    else this.#sendLarge(message, header)
     return queued < highWaterBytes
   }
 
@@ -137,40 +155,57 @@ export class StreamConnection implements Connection {
     this.#error ??= error
     this.#ended = true
     this.#filled = 0
-    this.#reader.stop()
+    this.#reader?.stop()
     this.#socket.destroy()
   }
 
   #read(chunk: Buffer): void {
     try {
-      this.#reader.push(chunk)
+      this.#reader?.push(chunk)
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error
       this.destroy(error)
     }
   }
 
-  #join(message: Message, header: number, size: number): void {
-    if (this.#filled + prefixBytes + size > writeBufferBytes) this.#flush()
-    const buffer = (this.#buffer ??= this.#buffers.take())
-    const at = writeHead(buffer, this.#filled, message, header)
-    buffer.set(message.body, at)
-    this.#filled = at + message.body.length
+  /** What is queued with `size` bytes more, or `refused` where that is too much and the connection has ended. */
+  #admit(size: number): number {
+    if (this.#ended) throw new ServiceError('closed', `the connection to ${this.remote} has ended`)
+    const { maxMessageBytes, maxQueuedBytes } = this.#limits
+    if (size - 1 > maxMessageBytes) {
+      throw new ServiceError(
+        'too-large',
+        `a message of ${size - 1} bytes is above the limit of ${maxMessageBytes}`,
+      )
+    }
+    const queued = this.#filled + this.#socket.writableLength + prefixBytes + size
+    if (queued <= maxQueuedBytes) return queued
+    const detail = `${queued} bytes wait, at most ${maxQueuedBytes} may`
+    this.destroy(new ServiceError('overloaded', `${this.remote} does not read: ${detail}`))
+    return refused
+  }
+
+  /** The buffer that `size` bytes fit into, behind what is in it. */
+  #room(size: number): Buffer {
+    if (this.#filled + size > writeBufferBytes) this.#flush()
+    return (this.#buffer ??= this.#buffers.take())
+  }
+
+  #joined(filled: number): void {
+    this.#filled = filled
     // The peer works on what it has while the rest is put together.
-    if (this.#filled >= flushBytes) this.#flush()
+    if (filled >= flushBytes) this.#flush()
     if (this.#flushing) return
     this.#flushing = true
     // By then the poll phase has handed over what had come on every connection, and promises that it settled have run.
     setImmediate(this.#flushTick)
   }
 
-  #sendLarge(message: Message, header: number): void {
+  #sendLarge(head: Buffer, body: Uint8Array): void {
     this.#flush()
-    const head = Buffer.allocUnsafe(prefixBytes + header)
-    writeHead(head, 0, message, header)
     this.#socket.cork()
     this.#socket.write(head)
-    this.#socket.write(message.body)
+    this.#socket.write(body)
     this.#socket.uncork()
   }
 

@@ -52,28 +52,20 @@ class EntryHandle<T extends object> implements Handle<T> {
 }
 
 /**
- * An object with a function for each name that a version had, and one that gets a function for any
- * other name the first time that it is asked for it. A call site that has once met the proxy behind
- * it stays slow, so it does not get there where that can be known.
+ * An object that gets a function the first time that it is asked for one: own properties cost what
+ * a property costs, and the proxy behind them is reached only by names that are new.
  */
 function callTable(entry: NameEntry): object {
-  const add = (symbol: string): AnyFunction => {
-    const value = delegate(entry, symbol)
-    Object.defineProperty(table, symbol, { value, enumerable: true })
-    return value
-  }
-  const isName = (symbol: string | symbol) => typeof symbol === 'string' && symbol !== 'then'
   const table: object = Object.create(
     new Proxy(Object.create(null) as object, {
-      get: (_, symbol) => (isName(symbol) ? add(symbol as string) : undefined),
+      get(_, symbol) {
+        if (typeof symbol !== 'string' || symbol === 'then') return undefined
+        const value = delegate(entry, symbol)
+        Object.defineProperty(table, symbol, { value, enumerable: true })
+        return value
+      },
     }),
   ) as object
-  const follow = () => {
-    for (const [symbol, value] of Object.entries(entry.current?.symbols ?? {}))
-      if (typeof value === 'function' && isName(symbol) && !Object.hasOwn(table, symbol)) add(symbol)
-  }
-  entry.followers.add(follow)
-  follow()
   return table
 }
 
