@@ -31,7 +31,10 @@ export function createHandle<T extends object>(entry: NameEntry): Handle<T> {
   return new EntryHandle<T>(entry)
 }
 
-/** A class, for V8 looks the properties of an object literal that has a getter up in a table: four times the cost of a call. */
+/**
+ * A class: in an object literal that has a getter V8 looks every property up in a table, which costs
+ * several times what a call does.
+ */
 class EntryHandle<T extends object> implements Handle<T> {
   readonly name: string
   readonly call: Functions<T>

@@ -34,6 +34,8 @@ function runFile(
   const child = spawn(process.execPath, [...flags, path, ...args], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
+    // In a group of its own: what a script does to its group does not reach the tests.
+    detached: process.platform !== 'win32',
     // Under a test runner's own variables a child would report as a test.
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'] },
   })
