@@ -8,9 +8,7 @@ import { pluginStamper, stamper } from './stamp.js'
 export type SampleName = 'small' | 'postgres' | 'ajv' | 'large'
 
 /** Real code of several sizes, each used by `exercise()` as its users would. */
-const sampleSources: Readonly<
-  Record<SampleName, { readonly about: string; readonly minify: boolean }>
-> = {
+const sampleSources: Readonly<Record<SampleName, { readonly about: string; readonly minify: boolean }>> = {
   small: { about: 'ajv’s templates of code; minified', minify: true },
   postgres: { about: 'pg', minify: false },
   ajv: { about: 'ajv, which compiles no schema while it loads; minified', minify: true },

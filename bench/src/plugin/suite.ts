@@ -49,7 +49,7 @@ async function run({ quick, only, out, command }: RunOptions): Promise<void> {
     const date = new Date().toISOString().slice(0, 10)
     const sections = [
       describeTargets(reached),
-      describeShortfalls({ open, leaks }, reached),
+      describeShortfalls({ open, stall, leaks }, reached),
       build && describeBuild(build),
       open && describeOpen(open),
       stall && describeStall(stall),

@@ -57,7 +57,7 @@ export function targets({ build, open = [], stall = [], leaks = [] }: Measured):
 
 /** Why a number of each kind may not be reached, with what the run itself shows of it. */
 export function describeShortfalls(
-  { open = [], leaks = [] }: Measured,
+  { open = [], stall = [], leaks = [] }: Measured,
   list: readonly Target[],
 ): string | undefined {
   const missed = list.filter(({ reached }) => !reached)
@@ -67,14 +67,29 @@ export function describeShortfalls(
   if (smallest && missed.some(({ what }) => what.includes('first in a process'))) {
     const once = smallest.plain.first.median - smallest.plain.steady.median
     const onceImport = smallest.import.first.median - smallest.import.steady.median
+    const pg = open.find(({ sample }) => sample === 'postgres')?.variants.import
+    const builtins = pg
+      ? ` \`pg\` also has Node compile its own network modules: with \`import()\` the first load takes ${number(pg.first.median - pg.steady.median)} ms longer than later ones, and nothing that opens it can spare them.`
+      : ''
     reasons.push(
-      `**First in a process.** The first \`open\` of a process takes ${number(once)} ms longer than later ones, whatever the file: V8 compiles the platform’s own functions, and OpenSSL and the file system layer are used for the first time. For the first \`import()\` that is ${number(onceImport)} ms, as its code comes with Node and the host’s own modules went that way already. It is paid once; from the second plugin on, *later* applies.`,
+      `**First in a process.** The first \`open\` of a process takes ${number(once)} ms longer than later ones, whatever the file: V8 compiles the platform’s own functions, and OpenSSL and the file system layer are used for the first time. For the first \`import()\` that is ${number(onceImport)} ms, as its code comes with Node and the host’s own modules went that way already. It is paid once; from the second plugin on, *later* applies.${builtins}`,
     )
   }
-  if (missed.some(({ what }) => what.includes(', later'))) {
-    reasons.push(
-      '**Later.** What no cache shortens is running the module code; what the platform adds is reading the file and the cache entry, and SHA-256 over both: each a fixed time or one that grows with the file.',
-    )
+  for (const { sample, variants } of open.filter(isOfTheSize)) {
+    for (const [variant, how] of [
+      ['plain', 'no code cache'],
+      ['cached', 'code cache'],
+    ] as const) {
+      if (!missed.some(({ what }) => what.startsWith(sample) && what.endsWith(`${how}, later`))) continue
+      const turn = stall.find((each) => each.sample === sample)?.variants[variant].later.median
+      reasons.push(
+        `**${sample}, ${how}, later.** ${
+          turn === undefined
+            ? ''
+            : `Of ${number(variants[variant].steady.median)} ms, ${number(turn)} ms are the turn of the event loop in which V8 takes the code and the module code runs, which nothing here shortens. `
+        }The rest is the way to the disk and back, for the file and for the cache entry at once, SHA-256 over both, and decoding the text.`,
+      )
+    }
   }
   if (missed.some(({ what }) => what.startsWith('heap'))) {
     const settled = leaks
@@ -102,7 +117,11 @@ export function describeTargets(list: readonly Target[]): string {
     what,
     `≤ ${number(atMost)}`,
     number(value),
-    reached ? `yes, ${Math.round((1 - used) * 100)} % below` : `no, ${Math.round((used - 1) * 100)} % above`,
+    reached ? `yes, ${percent(1 - used)} below` : `no, ${percent(used - 1)} above`,
   ])
   return `## What was to be reached\n\n${table(['', 'to reach', 'measured', 'reached'], rows)}\n`
+}
+
+function percent(part: number): string {
+  return `${part < 0.02 ? (part * 100).toFixed(1) : Math.round(part * 100)} %`
 }

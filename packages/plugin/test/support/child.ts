@@ -26,11 +26,7 @@ export async function runModule(
 }
 
 /** Runs a script that is there. */
-function runFile(
-  path: string,
-  cwd: string,
-  { flags = [], args = [] }: RunOptions = {},
-): Promise<Ended> {
+function runFile(path: string, cwd: string, { flags = [], args = [] }: RunOptions = {}): Promise<Ended> {
   const child = spawn(process.execPath, [...flags, path, ...args], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
