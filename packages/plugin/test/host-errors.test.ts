@@ -170,7 +170,10 @@ test('a hook that the host sets and takes back while a plugin opens does not cut
   const first = await failing(t)
   const ours = Error.prepareStackTrace as NonNullable<typeof Error.prepareStackTrace>
   Error.prepareStackTrace = (error) => `temporary ${error.message}`
+  assert.deepEqual(stackOf(first.opened.lookup('fail')), ['temporary mine'])
   const second = await failing(t)
+  assert.equal(stackOf(second.opened.lookup('fail'))[1], second.frame)
+  assert.equal(new Error('of the host').stack, 'temporary of the host')
   Error.prepareStackTrace = ours
   const third = await failing(t)
   for (const { opened, frame } of [first, second, third])

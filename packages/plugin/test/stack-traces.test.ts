@@ -145,6 +145,32 @@ test('each version shows its own lines, also where both come from the same file'
   )
 })
 
+test('each version shows its own lines where one took the place of the other on disk', async (t) => {
+  const { write, platform, folder } = await workshop(t)
+  const host = platform()
+  const entry = await write('src/parser.ts', source)
+  const outFile = join(folder, 'parser.plugin.cjs')
+  const firstOf = (run: () => unknown) => stackOf(run)[1]
+  const first = await host.open<Parses>((await build(entry, { outFile, version: '1.0.0' })).path)
+  const before = `parse (${entry}:${thrown})`
+  assert.equal(
+    firstOf(() => first.lookup('parse')({})),
+    before,
+  )
+  const changed = `// A line more.\n\n${source}`
+  await write('src/parser.ts', changed)
+  const second = await host.open<Parses>((await build(entry, { outFile, version: '2.0.0' })).path)
+  const after = `parse (${entry}:${positionOf(changed, 'new SyntaxError')})`
+  assert.equal(
+    firstOf(() => second.lookup('parse')({})),
+    after,
+  )
+  assert.equal(
+    firstOf(() => first.lookup('parse')({})),
+    before,
+  )
+})
+
 test('shows them for a plugin that is minified, signed, or both', async (t) => {
   const { plugin, platform, folder } = await workshop(t)
   const { privateKey } = generateKeys()

@@ -168,7 +168,24 @@ test('close stops it: nothing more is taken, nothing is left running, and the pr
   assert.deepEqual(JSON.parse(stdout), { told: [], open: 0 })
 })
 
-test('closing the platform closes its watchers, and await using one closes it', async (t) => {
+test('close stops it within a folder of many files, after the one that is being opened', async (t) => {
+  const shop = await workshop(t)
+  const host = shop.platform()
+  const folder = await pluginFolder(shop, host)
+  const link = join(shop.folder, 'link')
+  await symlink(folder.path, link)
+  const full = join(shop.folder, 'full')
+  for (const name of ['a', 'b', 'c']) await shop.plugin(name, 'export {}', { outDir: full })
+  const watcher = await host.watch(link, { pollMs: 5 })
+  let closed = false
+  host.events.once('opened', () => void watcher.close().then(() => (closed = true)))
+  await symlink(full, `${link}.new`)
+  await rename(`${link}.new`, link)
+  await until('it is closed', () => closed)
+  assert.deepEqual(folder.opened, ['a 1.0.0'])
+})
+
+test('await using a watcher closes it', async (t) => {
   const shop = await workshop(t)
   const host = shop.platform()
   const folder = await pluginFolder(shop, host)
@@ -179,12 +196,21 @@ test('closing the platform closes its watchers, and await using one closes it', 
   await folder.put(await folder.build('hello', '1.0.0'), 'hello.plugin.cjs')
   await wait(50)
   assert.deepEqual(folder.opened, [])
-  await host.watch(folder.path, { pollMs: 5, settleMs: 0 })
-  assert.deepEqual(folder.opened, ['hello 1.0.0'])
+})
+
+test('closing the platform closes its watchers', async (t) => {
+  const shop = await workshop(t)
+  const host = shop.platform()
+  const folder = await pluginFolder(shop, host)
+  const watcher = new WeakRef(await host.watch(folder.path, { pollMs: 5, settleMs: 0 }))
   await host.close()
-  await folder.put(await folder.build('hello', '2.0.0'), 'hello.plugin.cjs')
+  await folder.put(await folder.build('hello', '1.0.0'), 'hello.plugin.cjs')
   await wait(50)
-  assert.deepEqual([folder.opened, folder.refused], [['hello 1.0.0'], []])
+  assert.deepEqual([folder.opened, folder.refused], [[], []])
+  await until('the watcher has left memory', () => {
+    globalThis.gc?.()
+    return watcher.deref() === undefined
+  })
 })
 
 test('closing the platform while it begins to watch leaves nothing behind', async (t) => {
@@ -198,6 +224,7 @@ test('closing the platform while it begins to watch leaves nothing behind', asyn
     for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve))
     await host.close()
     const [outcome] = await Promise.allSettled([beginning])
+    if (turns === 0) assert.equal(outcome.status, 'rejected')
     if (outcome.status === 'rejected') assert.equal((outcome.reason as { code: string }).code, 'closed')
     await shop.write(`late-${turns}.plugin.cjs`, 'garbage')
     await wait(20)

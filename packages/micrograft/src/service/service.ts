@@ -2,53 +2,27 @@ import {
   ServiceError,
   type ComponentTypes,
   type Logger,
-  type Middleware,
   type ServerAddress,
   type ServiceRecord,
   type SharedType,
   type Store,
   type Subscription,
 } from '@micrograft/contracts'
-import { Caller } from '../calls/caller.js'
+import type { Caller } from '../calls/caller.js'
 import { Catalogue } from '../catalogue/catalogue.js'
 import { Plugins } from '../catalogue/plugins.js'
-import { Codecs } from '../codec/codecs.js'
-import { importedPlugin, resolveChoice, type ResolvedChoice } from '../components/choice.js'
-import { Components } from '../components/components.js'
-import { requireComponent } from '../components/contract-shapes.js'
 import type { SwapOptions, SwapReport } from '../components/slot.js'
-import { Events, type EventContext, type ListenOptions, type PublishOptions } from '../events/events.js'
+import type { EventContext, ListenOptions, PublishOptions } from '../events/events.js'
 import { helpText } from '../flags/help.js'
-import { parseFlags, type Flags } from '../flags/parse.js'
 import { Endpoints, type EndpointGroup } from '../handle/endpoints.js'
 import { ServiceDispatcher } from '../handle/service-dispatcher.js'
-import { composeChains, type Chains } from '../middleware/chain.js'
 import { builtIns } from './built-ins.js'
 import { Door } from './door.js'
 import { Registration } from './registration.js'
-import {
-  checkOptions,
-  defaultChoices,
-  flagOptions,
-  settle,
-  sharedTypes,
-  type ServiceOptions,
-  type Settings,
-} from './service-options.js'
+import { checkOptions, settle, type ServiceOptions } from './service-options.js'
+import { makeParts, type Parts } from './service-parts.js'
 
 type State = 'new' | 'ready' | 'started' | 'stopped'
-
-/** Everything that exists once flags and plugins are read. */
-interface Parts {
-  readonly settings: Settings
-  readonly flags: Flags
-  readonly components: Components
-  readonly codecs: Codecs
-  readonly chains: Chains
-  readonly caller: Caller
-  readonly events: Events
-  readonly help: boolean
-}
 
 /** A running service and its parts; made by `createService`. */
 export class Service implements AsyncDisposable {
@@ -155,7 +129,11 @@ export class Service implements AsyncDisposable {
     argv: readonly string[] = process.argv.slice(2),
     env: Readonly<Record<string, string | undefined>> = process.env,
   ): Promise<void> {
-    this.#initialising ??= this.#init(argv, env)
+    this.#initialising ??= makeParts(
+      { options: this.#options, catalogue: this.#catalogue, plugins: this.#plugins },
+      argv,
+      env,
+    )
     this.#parts = await this.#initialising
     if (this.#state === 'new') this.#state = 'ready'
   }
@@ -230,102 +208,6 @@ export class Service implements AsyncDisposable {
         },
       ],
     }
-  }
-
-  async #init(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<Parts> {
-    const { flags, help } = parseFlags(argv, env)
-    const settings = settle(this.#options, flags)
-    await this.#loadPlugins(flags, settings)
-    const components = new Components({
-      service: settings.name,
-      catalogue: this.#catalogue,
-      choices: this.#choose(flags),
-      makeTimeoutMs: settings.makeTimeoutMs,
-    })
-    await components.start(['logger'])
-    const context = {
-      service: settings.name,
-      log: components.use('logger'),
-      signal: new AbortController().signal,
-      use: components.use.bind(components),
-    }
-    const codecs = await Codecs.make(this.#catalogue, context)
-    const chains = composeChains(await this.#middleware(flags, context))
-    const caller = new Caller({
-      service: settings.name,
-      defaults: { timeoutMs: settings.callTimeoutMs, retries: settings.callRetries },
-      codec: codecs.find,
-      client: components.use('client'),
-      selector: components.use('selector'),
-      chains: () => chains,
-    })
-    const events = new Events({
-      broker: () => components.use('broker'),
-      codec: codecs.find,
-      chains: () => chains,
-      log: () => components.use('logger'),
-    })
-    return { settings, flags, components, codecs, chains, caller, events, help }
-  }
-
-  async #loadPlugins(flags: Flags, settings: Settings): Promise<void> {
-    const { plugins = [] } = this.#options
-    for (const type of sharedTypes) {
-      const imported = importedPlugin(this.#options[type])
-      if (imported) this.#catalogue.add(imported)
-    }
-    for (const each of plugins) if (typeof each !== 'string') this.#catalogue.add(each)
-    const files = [...plugins.filter((each) => typeof each === 'string'), ...(flags.plugin ?? [])]
-    await this.#plugins.loadAll(files, (entry, error) => {
-      if (settings.pluginErrors === 'stop') throw error
-      process.emitWarning(`the plugin ${entry} was not loaded: ${error.message}`, {
-        type: 'MicrograftWarning',
-      })
-    })
-  }
-
-  /** Flags before options in code, each checked against the catalogue now. */
-  #choose(flags: Flags): Record<SharedType, ResolvedChoice> {
-    const choices = sharedTypes.map((type) => {
-      const inCode = resolveChoice(this.#options[type], defaultChoices[type])
-      const flag = flags[type]
-      const chosen: ResolvedChoice =
-        flag === undefined
-          ? inCode
-          : { name: flag, options: flag === inCode.name ? inCode.options : {}, asked: true }
-      if (flag !== undefined) this.#requireKnown(type, flag)
-      if (chosen.asked) this.#catalogue.find(type, chosen.name)
-      return [type, { ...chosen, options: { ...chosen.options, ...flagOptions(type, flags) } }]
-    })
-    return Object.fromEntries(choices) as Record<SharedType, ResolvedChoice>
-  }
-
-  #requireKnown(type: SharedType, name: string): void {
-    try {
-      this.#catalogue.find(type, name)
-    } catch (error) {
-      throw new ServiceError('invalid-option', `--${type}=${name}: ${(error as Error).message}`, {
-        cause: error,
-      })
-    }
-  }
-
-  async #middleware(
-    flags: Flags,
-    context: Parameters<typeof Codecs.make>[1],
-  ): Promise<readonly Middleware[]> {
-    const named: readonly (Middleware | string)[] = flags.middleware ?? this.#options.middleware ?? []
-    return Promise.all(
-      named.map(async (each) => {
-        if (typeof each !== 'string') return each
-        const { version, newFunc } = this.#catalogue.find('middleware', each)
-        return requireComponent(
-          'middleware',
-          await newFunc({} as never, context),
-          `middleware ${each} ${version}`,
-        )
-      }),
-    )
   }
 
   async #start(): Promise<void> {
