@@ -22,6 +22,8 @@ export interface MemoryRegistryHub {
 export interface MemoryRegistryOptions {
   /** Registries of one hub see the same nodes. @default the one that all of the process share */
   readonly hub?: MemoryRegistryHub | undefined
+  /** Not used: here so that every registry takes the flag's options. */
+  readonly addresses?: readonly string[] | undefined
 }
 
 /** A hub of its own, e.g. for one test. */
@@ -34,7 +36,11 @@ export function memoryRegistry(
   options: MemoryRegistryOptions | undefined,
   _context: ComponentContext,
 ): Registry {
-  const { hub } = resolveOptions('the options of the memory registry', { hub: undefined }, options)
+  const { hub } = resolveOptions(
+    'the options of the memory registry',
+    { hub: undefined, addresses: undefined },
+    options,
+  )
   return new MemoryRegistry((hub ?? sharedHub()).nodes)
 }
 

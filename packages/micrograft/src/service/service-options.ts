@@ -129,6 +129,13 @@ export function settle(options: ServiceOptions, flags: Flags, id: string = rando
       `plugin_errors is ${JSON.stringify(pluginErrors)}; it is stop or warn`,
     )
   }
+  const levels = ['trace', 'debug', 'info', 'warn', 'error']
+  if (flags.log_level !== undefined && !levels.includes(flags.log_level)) {
+    throw new ServiceError(
+      'invalid-option',
+      `log_level is ${JSON.stringify(flags.log_level)}; it is one of ${levels.join(', ')}`,
+    )
+  }
   const registerTtlMs = flags.register_ttl ?? options.registerTtlMs ?? 60_000
   return {
     name,
@@ -171,7 +178,7 @@ export function flagOptions(type: ComponentType, flags: Flags): Record<string, u
   if (type === 'client')
     Object.assign(
       found,
-      flags.client_pool_size && { maxConnections: flags.client_pool_size },
+      flags.client_pool_size && { connections: flags.client_pool_size },
       flags.client_pool_ttl && { idleMs: flags.client_pool_ttl },
     )
   return found

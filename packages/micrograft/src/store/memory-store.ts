@@ -14,8 +14,10 @@ export interface MemoryStoreOptions {
   readonly maxValueBytes?: number | undefined
   /** Most entries; a further one is refused with `overloaded`. @default 1_000_000 */
   readonly maxEntries?: number | undefined
-  /** Not used: here so that every store takes the flag's options. */
+  /** Not used, as the two below: here so that every store takes the flags' options. A memory store is its service's own. */
   readonly addresses?: readonly string[] | undefined
+  readonly database?: string | undefined
+  readonly table?: string | undefined
 }
 
 interface Entry {
@@ -27,7 +29,13 @@ interface Entry {
 export function memoryStore(options?: MemoryStoreOptions): Store {
   const { maxValueBytes, maxEntries } = resolveOptions(
     'the options of the memory store',
-    { maxValueBytes: 1_048_576, maxEntries: 1_000_000, addresses: undefined },
+    {
+      maxValueBytes: 1_048_576,
+      maxEntries: 1_000_000,
+      addresses: undefined,
+      database: undefined,
+      table: undefined,
+    },
     options,
   )
   return new MemoryStore(maxValueBytes, maxEntries)
