@@ -115,7 +115,10 @@ function choose({ options, catalogue }: PartsSource, flags: Flags): Record<Share
         : { name: flag, options: flag === inCode.name ? inCode.options : {}, asked: true }
     if (flag !== undefined) requireKnown(catalogue, type, flag)
     if (chosen.asked) catalogue.find(type, chosen.name)
-    return [type, { ...chosen, options: { ...chosen.options, ...flagOptions(type, flags) } }]
+    const given = flagOptions(type, flags)
+    // What has options was asked for too: they must be right before the service takes a request.
+    const asked = chosen.asked || Object.keys(given).length > 0
+    return [type, { ...chosen, asked, options: { ...chosen.options, ...given } }]
   })
   return Object.fromEntries(choices) as Record<SharedType, ResolvedChoice>
 }
