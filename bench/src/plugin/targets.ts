@@ -86,7 +86,7 @@ export function describeShortfalls(
         `**${sample}, ${how}, later.** ${
           turn === undefined
             ? ''
-            : `Of ${number(variants[variant].steady.median)} ms, ${number(turn)} ms are the turn of the event loop in which V8 takes the code and the module code runs, which nothing here shortens. `
+            : `Of ${number(variants[variant].steady.median)} ms, ${number(turn)} ms are the turn of the event loop in which V8 takes the code and the module code runs: opening cannot take less. `
         }The rest is the way to the disk and back, for the file and for the cache entry at once, SHA-256 over both, and decoding the text.`,
       )
     }

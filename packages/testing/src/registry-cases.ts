@@ -234,7 +234,7 @@ export const registryCases: readonly Case<RegistrySubject>[] = [
       if (!registry.capabilities.expiry) return
       const second = await other()
       const watcher = await second.watch({ service: 'greeter' })
-      await registry.register(record('a'), { ttlMs: 400 })
+      await registry.register(record('a'), { ttlMs: 2000 })
       await registry.register(record('b'))
       const events = [told(await nextOf(watcher)), told(await nextOf(watcher)), told(await nextOf(watcher))]
       assert.deepEqual(events.sort(), ['create a', 'create b', 'delete a'])

@@ -25,7 +25,8 @@ export async function workshop(t: TestContext): Promise<Workshop> {
   const platforms: Platform[] = []
   t.after(async () => {
     for (const platform of platforms) await platform.close()
-    await rm(folder, { recursive: true, force: true })
+    // A code cache may still be writing to it.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
   })
   await symlink(installed, join(folder, 'node_modules'), 'junction')
   await writeFile(
