@@ -167,3 +167,12 @@ test('a name that can name no plugin has no handle', async (t) => {
   for (const name of ['', '../hello', 'a/b', 'a b', '.hidden', 'x'.repeat(129), '__proto__'])
     assert.throws(() => host.use(name), { code: 'invalid-name' }, name)
 })
+
+test('a table of calls can be awaited and written as JSON like any object', async (t) => {
+  const { plugin, platform } = await workshop(t)
+  const host = platform()
+  await host.open((await plugin('hello', `export const Hello = () => 'hello'`)).path)
+  const { call } = host.use<{ Hello(): string }>('hello')
+  assert.equal((await call).Hello(), 'hello')
+  assert.equal(JSON.stringify(call), '{}')
+})

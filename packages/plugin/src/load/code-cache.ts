@@ -106,9 +106,11 @@ export class CodeCacheEntry {
   /** The compiled form of `text`, or `undefined` where there is none to trust. */
   async read(text: CompiledText): Promise<Buffer | undefined> {
     try {
-      const [key, kept] = await Promise.all([this.#key, this.#kept])
+      const kept = await this.#kept
       const data = kept?.subarray(tagLength)
+      // Without an entry the key is not waited for: making it can hang where the folder is a strange one.
       if (!kept || !data || data.length === 0) return undefined
+      const key = await this.#key
       return timingSafeEqual(kept.subarray(0, tagLength), this.#tag(key, text, data)) ? data : undefined
     } catch {
       return undefined

@@ -62,7 +62,8 @@ function callTable(entry: NameEntry): object {
   const table: object = Object.create(
     new Proxy(Object.create(null) as object, {
       get(_, symbol) {
-        if (typeof symbol !== 'string' || symbol === 'then') return undefined
+        // Names that the language itself asks for, of a promise and in JSON.
+        if (typeof symbol !== 'string' || symbol === 'then' || symbol === 'toJSON') return undefined
         const value = delegate(entry, symbol)
         Object.defineProperty(table, symbol, { value, enumerable: true })
         return value

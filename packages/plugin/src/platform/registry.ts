@@ -74,8 +74,6 @@ export class Registry {
     this.refuseTaken(registered)
     const entry = this.entry(registered.name)
     entry.versions.set(registered.version, registered)
-    // The same plugin registering again brings new symbols even where the version stays.
-    if (entry.current?.version === registered.version) entry.current = registered
     this.#settle(entry, 'registered')
   }
 
