@@ -73,6 +73,11 @@ export interface PluginConfig<K extends ComponentType = ComponentType> {
   /** The package that the component comes from, where the plugin was generated for one. */
   readonly path?: string | undefined
   readonly newFunc: NewFunc<ComponentTypes[K]>
+  /**
+   * Whether a component that was just made is fit to take over from another: rejects where it is not.
+   * It is asked before calls go to it. @default it is
+   */
+  check?(component: ComponentTypes[K], signal: AbortSignal): Promise<void>
 }
 
 /** Gives `config` back, typed: `export const Plugin = definePlugin({ … })`. */

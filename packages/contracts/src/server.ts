@@ -39,6 +39,14 @@ export interface Dispatcher {
   stream(request: ServerRequest, stream: ServerStream): Promise<Metadata>
 }
 
+/**
+ * Bytes both ways, as the platform has them: on Node a `net.Socket`, or another `Duplex` of
+ * `node:stream`, which is what an implementation casts it to.
+ */
+export interface ByteStream {
+  destroy(error?: Error): unknown
+}
+
 export interface ServerContext {
   readonly dispatcher: Dispatcher
   /**
@@ -46,6 +54,12 @@ export interface ServerContext {
    * service had it before, new connections come here from now on, and none is refused in between.
    */
   listen(accept: (connection: Connection) => ConnectionHandler): Promise<Listener>
+  /**
+   * Opens a door for a protocol that brings its own framing, such as HTTP/2, and so goes over TCP
+   * and not over the service's transport. It is the host's as well, and handed over likewise. What
+   * `accept` gets is the server's: it ends it, and hears its errors.
+   */
+  listenBytes(accept: (stream: ByteStream) => void): Promise<Listener>
 }
 
 /** What a node says of itself so that clients can call it. */

@@ -34,9 +34,15 @@ export interface Connection {
   destroy(error?: ServiceError): void
 }
 
-/** What a connection tells its owner. Neither function may throw. */
+/** What a connection tells its owner. None of these may throw. */
 export interface ConnectionHandler {
   message(message: Message): void
+  /**
+   * The transport is being replaced: take no new calls to this connection, tell the peer so where the
+   * protocol can, and close it when those under way have ended. What is open when the swap's time
+   * for that has passed is destroyed. The host calls it; a transport does not.
+   */
+  retire?(): void
   /** The last thing that is told, once: `undefined` after `close` by either side. */
   closed(error: ServiceError | undefined): void
 }

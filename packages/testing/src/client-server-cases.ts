@@ -784,6 +784,7 @@ export const clientServerCases: readonly Case<ClientServerSubject>[] = [
         server.start({
           dispatcher: dispatcher({}),
           listen: () => Promise.reject(new Error('not to be called')),
+          listenBytes: () => Promise.reject(new Error('not to be called')),
         }),
         code('closed'),
       )

@@ -1,29 +1,24 @@
-import type { Connection, ConnectionHandler, Listener, Transport } from '@micrograft/contracts'
-
-type Accept = (connection: Connection) => ConnectionHandler
+import type { Listener } from '@micrograft/contracts'
 
 /**
- * The address that a service listens on. It belongs to the service and not to its server: when another
+ * An address that a service listens on. It belongs to the service and not to its server: when another
  * server takes over, it takes new connections at this door and none is refused in between.
  */
-export class Door {
-  readonly #transport: Transport
-  readonly #address: string
+export class Door<C, R> {
+  readonly #open: (accept: (connection: C) => R) => Promise<Listener>
   #listener: Promise<Listener> | undefined
-  #accept: Accept | undefined
+  #accept: ((connection: C) => R) | undefined
 
-  constructor(transport: Transport, address: string) {
-    this.#transport = transport
-    this.#address = address
+  /** @param open Opens the address; what it is given takes each connection. */
+  constructor(open: (accept: (connection: C) => R) => Promise<Listener>) {
+    this.#open = open
   }
 
   /** Opens the door, or hands it over to `accept` where it is open. */
-  readonly listen = async (accept: Accept): Promise<Listener> => {
+  readonly listen = async (accept: (connection: C) => R): Promise<Listener> => {
     const before = this.#accept
     this.#accept = accept
-    this.#listener ??= this.#transport.listen(this.#address, (connection) =>
-      (this.#accept as Accept)(connection),
-    )
+    this.#listener ??= this.#open((connection) => (this.#accept as typeof accept)(connection))
     try {
       const { address } = await this.#listener
       return { address, [Symbol.asyncDispose]: () => this.#leave(accept) }
@@ -35,7 +30,7 @@ export class Door {
   }
 
   /** Closes the door, unless another server has it by now. */
-  async #leave(accept: Accept): Promise<void> {
+  async #leave(accept: (connection: C) => R): Promise<void> {
     if (this.#accept !== accept) return
     const listener = this.#listener
     this.#listener = undefined

@@ -1,6 +1,9 @@
 import {
   ServiceError,
+  type ByteStream,
   type ComponentTypes,
+  type Connection,
+  type ConnectionHandler,
   type Logger,
   type ServerAddress,
   type ServiceRecord,
@@ -18,6 +21,7 @@ import { Endpoints, type EndpointGroup } from '../handle/endpoints.js'
 import { ServiceDispatcher } from '../handle/service-dispatcher.js'
 import { builtIns } from './built-ins.js'
 import { Door } from './door.js'
+import { listenBytes } from './listen-bytes.js'
 import { Registration } from './registration.js'
 import { checkOptions, settle, type ServiceOptions } from './service-options.js'
 import { makeParts, type Parts } from './service-parts.js'
@@ -216,7 +220,11 @@ export class Service implements AsyncDisposable {
     await components.start(serves ? ['logger', 'registry', 'transport', 'server'] : [])
     for (const begin of this.#waiting.splice(0)) await begin()
     if (!serves) return
-    const door = new Door(components.use('transport'), settings.address)
+    const transport = components.use('transport')
+    const messages = new Door<Connection, ConnectionHandler>((accept) =>
+      transport.listen(settings.address, accept),
+    )
+    const bytes = new Door<ByteStream, void>((accept) => listenBytes(settings.address, accept))
     const dispatcher = new ServiceDispatcher({
       service: settings.name,
       endpoints: this.#endpoints,
@@ -224,7 +232,11 @@ export class Service implements AsyncDisposable {
       around: () => this.#ready().chains.handle,
       log: () => components.use('logger'),
     })
-    this.#server = await components.use('server').start({ dispatcher, listen: door.listen })
+    this.#server = await components.use('server').start({
+      dispatcher,
+      listen: messages.listen,
+      listenBytes: bytes.listen,
+    })
     this.#registration = await Registration.begin({
       registry: components.use('registry'),
       record: () => this.record,

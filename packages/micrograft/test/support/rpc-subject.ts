@@ -39,6 +39,7 @@ export class RpcSubject implements ClientServerSubject {
           connections.push(connection)
           return accept(connection)
         }),
+      listenBytes: () => Promise.reject(new Error('rpc goes over a transport')),
     })
     return {
       server,
