@@ -24,8 +24,8 @@ export function addRunCommand(program: Command): void {
 }
 
 async function runFile(file: string, given: readonly string[], { name, json = false }: Flags): Promise<void> {
-  const { serveFile } = await import('micrograft')
-  const service = await serveFile(file, name === undefined ? {} : { name })
+  const { createService } = await import('micrograft')
+  const service = createService({ handlers: [file], name })
   try {
     await service.init(splitFlags(given).flags)
     await service.start()

@@ -58,8 +58,14 @@ export interface HandlerSet extends AsyncDisposable {
       Readonly<Record<string, EndpointDefinition | ((request: never, context: HandlerContext) => unknown)>>
     >
   >
-  /** What the next version's `newFunc` gets as `options.state`: plain data that a structured clone can copy. */
+  /** What the next version's `newFunc` gets as `options.state`: plain data that a structured clone can copy. Synchronous. */
   dehydrate?(): unknown
+  /**
+   * Takes what `dehydrate` of the version before gives, in the turn in which calls come here from
+   * there: without it, what that version changed while this one was being made is not seen. It is also
+   * called when a newer version gives up, with that one's state.
+   */
+  hydrate?(state: unknown): void
 }
 
 /** An endpoint with the types of what is sent to it and what comes back, for a client that is typed by it. */

@@ -11,11 +11,18 @@ export type {
 export { Catalogue } from './catalogue/catalogue.js'
 export type { Plugins } from './catalogue/plugins.js'
 export type { Choice } from './components/choice.js'
-export type { SwapOptions, SwapReport } from './components/slot.js'
+export type {
+  SlotReport,
+  SwapEvent,
+  SwapOptions,
+  SwapPhase,
+  SwapReport,
+} from './components/swap-options.js'
+export type { TallyReport } from './components/tally.js'
 export type { EventContext, ListenOptions, PublishOptions } from './events/events.js'
 export { flagDefinitions, flagNames, type FlagDefinition, type FlagName } from './flags/definitions.js'
 export type { EndpointGroup, EndpointLike } from './handle/endpoints.js'
 export { createService, type Service } from './service/service.js'
 export type { ServiceOptions } from './service/service-options.js'
+export type { ServiceSwapOptions } from './service/swaps.js'
 export { build, generate, type PackagedPlugin } from './catalogue/generate.js'
-export { serveFile } from './service/serve-file.js'

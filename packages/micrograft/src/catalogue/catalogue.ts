@@ -32,6 +32,11 @@ export class Catalogue {
     return found as PluginConfig<K>
   }
 
+  /** Whether a flag would choose this very config. */
+  has(config: PluginConfig): boolean {
+    return this.#entries.get(config.type)?.get(config.name) === config
+  }
+
   names(type: ComponentType): readonly string[] {
     return [...(this.#entries.get(type)?.keys() ?? [])].sort()
   }

@@ -1,22 +1,26 @@
 import {
   ServiceError,
-  type ComponentContext,
+  type ComponentType,
   type ComponentTypes,
-  type Logger,
+  type PluginConfig,
   type SharedType,
 } from '@micrograft/contracts'
 import type { Catalogue } from '../catalogue/catalogue.js'
-import { silentLogger } from '../logger/noop-logger.js'
 import type { ResolvedChoice } from './choice.js'
-import { requireComponent } from './contract-shapes.js'
-import { Slot, type SwapOptions, type SwapReport } from './slot.js'
+import type { ComponentOptions } from './generation.js'
+import type { Maker } from './maker.js'
+import { keeperOf, sharingTypes, type Moves } from './keepers.js'
+import { makeReference } from './reference.js'
+import { Slot } from './slot.js'
+import type { SlotReport, SwapEvent, SwapOptions, SwapReport } from './swap-options.js'
 
 export interface ComponentsOptions {
-  readonly service: string
+  readonly service: () => string
   readonly catalogue: Catalogue
+  readonly maker: Maker
   readonly choices: Readonly<Record<SharedType, ResolvedChoice>>
-  /** Longest wait for one component to be made, in milliseconds. */
-  readonly makeTimeoutMs: number
+  readonly tell: (event: Omit<SwapEvent, 'service'>) => void
+  readonly moves: Moves
 }
 
 interface Entry {
@@ -32,6 +36,7 @@ interface Entry {
 export class Components {
   readonly #options: ComponentsOptions
   readonly #slots = new Map<string, Entry>()
+  readonly #named = new Map<string, ComponentTypes[SharedType]>()
   readonly #made: Slot<SharedType>[] = []
   #closed = false
 
@@ -41,7 +46,20 @@ export class Components {
 
   /** The reference to a component; see `ComponentContext.use`. */
   use<K extends SharedType>(type: K, name?: string): ComponentTypes[K] {
-    return this.#entry(type, name).slot.reference as ComponentTypes[K]
+    if (name === undefined) return this.#own(type).slot.reference as ComponentTypes[K]
+    const key = `${type} ${name}`
+    let reference = this.#named.get(key)
+    if (!reference) {
+      if (!this.#isOwn(type, name)) this.#options.catalogue.find(type, name)
+      const target = () => this.#byName(type, name).slot.reference
+      reference = makeReference<SharedType>(type, {
+        call: (method, a, b, c) =>
+          (target() as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>)[method]!(a, b, c),
+        direct: target,
+      })
+      this.#named.set(key, reference)
+    }
+    return reference as ComponentTypes[K]
   }
 
   /** Makes what was asked for and what `needed` names; what it rejects with names the component. */
@@ -49,28 +67,29 @@ export class Components {
     const asked = (Object.keys(this.#options.choices) as SharedType[]).filter(
       (type) => this.#options.choices[type].asked,
     )
-    for (const type of new Set([...needed, ...asked])) await this.#entry(type).make()
+    for (const type of new Set([...needed, ...asked])) await this.#own(type).make()
   }
 
-  /** What sits in the slot of `type`, once it was used. */
-  label(type: SharedType): string | undefined {
-    return this.#slots.get(type)?.slot.label
+  /** The slot of a type. */
+  slot<K extends SharedType>(type: K): Slot<K> {
+    return this.#own(type).slot as unknown as Slot<K>
   }
 
-  /**
-   * Makes another component and sends calls to it; see `Slot.swap`. Nothing has changed where this rejects.
-   * @throws `not-found`, and what `newFunc` throws.
-   */
-  async swap(
+  /** What is in each slot that was used. */
+  report(): SlotReport[] {
+    return [...this.#slots.values()]
+      .filter(({ slot }) => slot.label !== undefined)
+      .map(({ slot }) => slot.report())
+  }
+
+  /** Makes another component and sends calls to it; see `Slot.swap`. */
+  swap(
     type: SharedType,
-    name: string,
-    options: object = {},
+    config: PluginConfig,
+    options: ComponentOptions,
     swapOptions?: SwapOptions,
   ): Promise<SwapReport> {
-    const { slot, make } = this.#entry(type)
-    await make()
-    const { component, label } = await this.#make(type, { name, options: { ...options }, asked: true })
-    return slot.swap(component, label, swapOptions)
+    return this.#own(type).slot.swap(this.#options.maker.candidate(type, config, options), swapOptions)
   }
 
   /** Disposes all, and throws what went wrong after all were. */
@@ -83,95 +102,59 @@ export class Components {
     if (errors.length > 0)
       throw new AggregateError(
         errors,
-        `${errors.length} components of ${this.#options.service} failed to close`,
+        `${errors.length} components of ${this.#options.service()} failed to close`,
       )
   }
 
-  #entry(type: SharedType, name?: string): Entry {
-    const choice = this.#options.choices[type]
-    const other = name !== undefined && name !== choice.name
-    const key = other ? `${type} ${name}` : type
-    let entry = this.#slots.get(key)
-    if (!entry) {
-      if (other) this.#options.catalogue.find(type, name)
-      entry = this.#newEntry(type, other ? { name, options: {}, asked: true } : choice)
-      this.#slots.set(key, entry)
-    }
+  #isOwn(type: SharedType, name: string): boolean {
+    const current = this.#slots.get(type)?.slot.current
+    return name === (current ? current.candidate.name : this.#options.choices[type].name)
+  }
+
+  #own(type: SharedType): Entry {
+    return this.#entry(type, type, this.#options.choices[type])
+  }
+
+  /** The service's own, while it has this name; else one beside it. */
+  #byName(type: SharedType, name: string): Entry {
+    if (this.#isOwn(type, name)) return this.#own(type)
+    return this.#entry(type, `${type} ${name}`, { name, options: {}, asked: true })
+  }
+
+  #entry(type: SharedType, key: string, choice: ResolvedChoice): Entry {
+    const entry = this.#slots.get(key) ?? this.#newEntry(type, key, choice)
+    this.#slots.set(key, entry)
     return entry
   }
 
-  #newEntry(type: SharedType, choice: ResolvedChoice): Entry {
+  #newEntry(type: SharedType, name: string, choice: ResolvedChoice): Entry {
+    const { tell, moves } = this.#options
     let made: Promise<void> | undefined
     const make = () => {
       made ??= this.#fill(slot, choice)
       made.catch(() => undefined)
       return made
     }
-    const slot = new Slot<SharedType>(type, () => void make().catch(() => undefined))
+    const slot: Slot<SharedType> = new Slot<SharedType>(type, {
+      name,
+      begin: () => void make().catch(() => undefined),
+      keeper: keeperOf(type as ComponentType, moves) as never,
+      tell,
+      shares: sharingTypes.has(type),
+    })
     return { slot, make }
   }
 
-  async #fill(slot: Slot<SharedType>, choice: ResolvedChoice): Promise<void> {
+  async #fill(slot: Slot<SharedType>, { name, options }: ResolvedChoice): Promise<void> {
     try {
-      if (this.#closed) throw new ServiceError('closed', `the service ${this.#options.service} was stopped`)
-      const { component, label } = await this.#make(slot.type, choice)
-      slot.fill(component, label)
+      if (this.#closed) throw new ServiceError('closed', `the service ${this.#options.service()} was stopped`)
+      const config = this.#options.catalogue.find(slot.type, name)
+      const candidate = this.#options.maker.candidate(slot.type, config, options)
+      slot.fill(candidate, await candidate.make())
       this.#made.push(slot)
     } catch (error) {
       slot.fail(error)
       throw error
     }
   }
-
-  async #make(
-    type: SharedType,
-    { name, options }: ResolvedChoice,
-  ): Promise<{ component: ComponentTypes[SharedType]; label: string }> {
-    const config = this.#options.catalogue.find(type, name)
-    const label = `${type} ${name} ${config.version}`
-    const controller = new AbortController()
-    const timer = setTimeout(
-      () =>
-        controller.abort(
-          new ServiceError('timeout', `${label} was not made within ${this.#options.makeTimeoutMs} ms`),
-        ),
-      this.#options.makeTimeoutMs,
-    )
-    try {
-      const context: ComponentContext = {
-        service: this.#options.service,
-        log: this.#log(type, name),
-        signal: controller.signal,
-        use: (other, otherName) => this.use(other, otherName),
-      }
-      const made = (config.newFunc as (options: unknown, context: ComponentContext) => unknown)(
-        options,
-        context,
-      )
-      const component = requireComponent(type, await aborted(made, controller.signal), label)
-      return { component, label: `${name} ${config.version}` }
-    } catch (error) {
-      if (error instanceof ServiceError) throw error
-      throw new ServiceError(
-        'invalid-option',
-        `cannot make ${label}: ${(error as Error | undefined)?.message ?? String(error)}`,
-        { cause: error },
-      )
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  #log(type: SharedType, name: string): Logger {
-    // The logger itself is made without one: what it has to say goes nowhere.
-    return type === 'logger' ? silentLogger : this.use('logger').child({ component: `${type} ${name}` })
-  }
-}
-
-/** `made`, or the signal's reason where that comes first. */
-function aborted(made: unknown, signal: AbortSignal): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    Promise.resolve(made).then(resolve, reject)
-  })
 }

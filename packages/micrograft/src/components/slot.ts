@@ -1,64 +1,82 @@
 import { ServiceError, type ComponentType, type ComponentTypes } from '@micrograft/contracts'
-import { contractShapes } from './contract-shapes.js'
+import { Generation, type Candidate } from './generation.js'
+import type { Keeper, SlotView } from './keeper.js'
+import { makeReference } from './reference.js'
+import {
+  resolveSwapOptions,
+  type ResolvedSwapOptions,
+  type SlotReport,
+  type SwapEvent,
+  type SwapOptions,
+  type SwapPhase,
+  type SwapReport,
+} from './swap-options.js'
+import { Tally } from './tally.js'
 
-/** One component that sat in a slot, with the calls that it has under way. */
-class Generation<T> {
-  active = 0
-  retired = false
-  onIdle: (() => void) | undefined
-  readonly component: T
-  readonly label: string
-
-  constructor(component: T, label: string) {
-    this.component = component
-    this.label = label
-  }
-
-  readonly leave = (): void => {
-    if (--this.active === 0 && this.retired) this.onIdle?.()
-  }
+export interface SlotOptions<T> {
+  /** E.g. `client`, or `handler greeter`. @default the type */
+  readonly name?: string | undefined
+  /** Called when a component is needed and none is there yet; it ends in `fill` or `fail`. */
+  readonly begin?: (() => void) | undefined
+  readonly keeper?: ((slot: SlotView<T>) => Keeper<T>) | undefined
+  readonly tell?: ((event: Omit<SwapEvent, 'service'>) => void) | undefined
+  /** Whether calls may be shared between two components. @default false */
+  readonly shares?: boolean | undefined
 }
 
-export interface SwapOptions {
-  /** How long calls on the old component may take to end before it is disposed all the same, in milliseconds. @default 10_000 */
-  readonly drainMs?: number | undefined
-}
-
-/** How a swap went. */
-export interface SwapReport {
-  readonly from: string
-  readonly to: string
-  /** Whether every call on the old component had ended before it was disposed. */
-  readonly drained: boolean
-  readonly durationMs: number
+/** A swap that has made its switch, or shares calls, and may go back. */
+interface Underway<T> {
+  readonly old: Generation<T>
+  readonly next: Generation<T>
+  readonly options: ResolvedSwapOptions
+  readonly since: number
+  share: number
+  /** What is left over of the share, so that of any few calls the right number goes to `next`. */
+  credit: number
+  /** Ends the waiting: for good, or to go back for the reason given. */
+  readonly end: (reason: ServiceError | undefined) => void
+  readonly ended: Promise<ServiceError | undefined>
 }
 
 /**
- * The place in a service where a component sits, and the only way to it. It counts calls under way
- * by the component that they began on; a call ends where it began.
+ * The place in a service where a component sits, and the only way to it. Until the switch of a swap
+ * nothing has changed; the switch is one assignment; a call ends on the component where it began.
  */
-export class Slot<K extends ComponentType> implements AsyncDisposable {
+export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<ComponentTypes[K]> {
   readonly type: K
+  readonly name: string
   /** The component as everybody else holds it: a reference that stays right when the slot is swapped. */
   readonly reference: ComponentTypes[K]
+  readonly #options: SlotOptions<ComponentTypes[K]>
+  readonly #keeper: Keeper<ComponentTypes[K]>
   #current: Generation<ComponentTypes[K]> | undefined
-  #swapping: Promise<unknown> = Promise.resolve()
+  #previous: Candidate<ComponentTypes[K]> | undefined
+  #underway: Underway<ComponentTypes[K]> | undefined
+  #sharing = false
+  #turn: Promise<unknown> = Promise.resolve()
   #filled!: () => void
   #failed!: (error: unknown) => void
   readonly #ready = new Promise<void>((resolve, reject) => {
     this.#filled = resolve
     this.#failed = reject
   })
-
-  readonly #begin: () => void
   #closed = false
 
-  /** @param begin Called when a component is needed and none is there yet; it ends in `fill` or `fail`. */
-  constructor(type: K, begin: () => void) {
+  constructor(type: K, options: SlotOptions<ComponentTypes[K]> = {}) {
     this.type = type
-    this.#begin = begin
+    this.name = options.name ?? type
+    this.#options = options
     this.#ready.catch(() => undefined)
-    this.reference = this.#makeReference()
+    this.#keeper = options.keeper?.(this) ?? { methods: {} }
+    this.reference = makeReference(
+      type,
+      { call: (name, a, b, c) => this.#call(name, a, b, c), direct: () => this.#require() },
+      this.#keeper.methods,
+    )
+  }
+
+  get current(): Generation<ComponentTypes[K]> | undefined {
+    return this.#current
   }
 
   /** What sits here, e.g. `nats 1.2.0`; `undefined` while nothing does. */
@@ -66,9 +84,30 @@ export class Slot<K extends ComponentType> implements AsyncDisposable {
     return this.#current?.label
   }
 
+  async take(): Promise<Generation<ComponentTypes[K]>> {
+    while (!this.#current) {
+      if (this.#closed) throw this.#closedError()
+      this.#options.begin?.()
+      await this.#ready
+    }
+    return this.pick()
+  }
+
+  /** The generation for a call that begins now: the current one, or by the share that the next one has. */
+  pick(): Generation<ComponentTypes[K]> {
+    const { current } = this
+    const underway = this.#underway
+    if (!current) throw this.#missingError()
+    if (!this.#sharing || !underway) return current
+    underway.credit += underway.share
+    if (underway.credit < 1) return current
+    underway.credit -= 1
+    return underway.next
+  }
+
   /** Puts the first component in. */
-  fill(component: ComponentTypes[K], label: string): void {
-    this.#current = new Generation(component, label)
+  fill(candidate: Candidate<ComponentTypes[K]>, component: ComponentTypes[K]): void {
+    this.#current = new Generation(candidate, component)
     this.#filled()
   }
 
@@ -78,100 +117,306 @@ export class Slot<K extends ComponentType> implements AsyncDisposable {
   }
 
   /**
-   * Sends new calls to `next` at once, waits for the calls that are on the old component, and disposes
-   * that. Swaps of one slot go one after another.
+   * Makes another component and sends calls to it. Swaps of one slot go one after another; one that
+   * comes while the last is still watched takes that for good.
+   *
+   * @throws what making it failed with: nothing has changed then. `conflict` while two components share
+   *   calls, `unsupported` for a share where there is none, and what made it go back.
    */
-  swap(next: ComponentTypes[K], label: string, { drainMs = 10_000 }: SwapOptions = {}): Promise<SwapReport> {
-    const swapped = this.#swapping.then(async (): Promise<SwapReport> => {
-      const started = performance.now()
-      const old = this.#current
-      this.#current = new Generation(next, label)
-      this.#filled()
-      const drained = old === undefined || (await idle(old, drainMs))
-      await dispose(old?.component)
-      return { from: old?.label ?? 'nothing', to: label, drained, durationMs: performance.now() - started }
-    })
-    this.#swapping = swapped.catch(() => undefined)
-    return swapped
+  swap(candidate: Candidate<ComponentTypes[K]>, options: SwapOptions = {}): Promise<SwapReport> {
+    const resolved = resolveSwapOptions(options)
+    if (resolved.share < 1 && !this.#options.shares)
+      return Promise.reject(
+        new ServiceError('unsupported', `a ${this.type} cannot share its calls between two; swap it whole`),
+      )
+    if (!this.#sharing) this.#underway?.end(undefined)
+    return this.#inTurn(() => this.#swap(candidate, resolved))
+  }
+
+  /**
+   * Gives the component that has a part of the calls another part; 1 is all, and ends the swap.
+   * @throws `not-found` where no two components share calls, `invalid-option`.
+   */
+  async share(share: number): Promise<SwapReport> {
+    resolveSwapOptions({ share })
+    const underway = this.#underway
+    if (!underway || !this.#sharing)
+      throw new ServiceError(
+        'not-found',
+        `no two components of ${this.name} share its calls; swap it with a share first`,
+      )
+    underway.share = share
+    this.#tell(underway, 'sharing')
+    if (share < 1) return this.#report(underway, 'sharing', false)
+    return this.#inTurn(() => this.#complete(underway))
+  }
+
+  /**
+   * Goes back: ends a share, or undoes a switch that is still watched, or makes the component of before again.
+   * @throws `not-found` where there is nothing to go back to.
+   */
+  async rollback(by = 'code'): Promise<SwapReport> {
+    const underway = this.#underway
+    if (underway) {
+      const reason = new ServiceError('canceled', `${underway.next.label} was rolled back by ${by}`)
+      underway.end(reason)
+      if (this.#sharing) await this.#inTurn(() => this.#goBack(underway, reason))
+      else await this.#turn
+      return this.#report({ ...underway, old: underway.next, next: underway.old }, 'swapped', true)
+    }
+    const previous = this.#previous
+    if (!previous)
+      throw new ServiceError(
+        'not-found',
+        `${this.name} has ${this.label ?? 'nothing'} and had nothing before it to go back to`,
+      )
+    return this.swap(previous, { by, watchMs: 0 })
+  }
+
+  report(): SlotReport {
+    const underway = this.#underway
+    const tally = ({ label, tally: seen }: Generation<unknown>) => (seen ? { [label]: seen.report() } : {})
+    return {
+      slot: this.name,
+      type: this.type,
+      current: this.label ?? '',
+      previous: underway && !this.#sharing ? underway.old.label : this.#previous?.label,
+      next: underway?.next.label,
+      share: underway && (this.#sharing ? underway.share : 1),
+      active: (this.#current?.active ?? 0) + (this.#sharing ? (underway?.next.active ?? 0) : 0),
+      tallies: underway && { ...tally(underway.old), ...tally(underway.next) },
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#swapping
+    this.#closed = true
+    const underway = this.#underway
+    underway?.end(undefined)
+    await this.#turn
+    if (this.#underway) await this.#goBack(this.#underway, this.#closedError()).catch(() => undefined)
     const last = this.#current
     this.#current = undefined
-    this.#closed = true
     this.#failed(this.#closedError())
-    await dispose(last?.component)
+    await last?.release()
+  }
+
+  async #swap(candidate: Candidate<ComponentTypes[K]>, options: ResolvedSwapOptions): Promise<SwapReport> {
+    if (this.#closed) throw this.#closedError()
+    if (this.#sharing)
+      throw new ServiceError(
+        'conflict',
+        `${this.name} shares its calls with ${this.#underway?.next.label}; give that all of them, or roll it back first`,
+      )
+    const old = await this.take()
+    const since = performance.now()
+    const about = { old, next: { label: candidate.label }, options, since, share: options.share }
+    this.#tell(about, 'preparing')
+    let next: Generation<ComponentTypes[K]>
+    try {
+      next = await this.#prepare(candidate, options)
+    } catch (error) {
+      this.#tell(about, 'failed', error as Error)
+      throw error
+    }
+    const underway = this.#begin(old, next, options, since)
+    if (options.share < 1) {
+      this.#sharing = true
+      old.tally = new Tally()
+      this.#tell(underway, 'sharing')
+      void this.#endShareOnFailure(underway)
+      return this.#report(underway, 'sharing', false)
+    }
+    return this.#complete(underway)
+  }
+
+  /** Makes the component and all that lasts on it. */
+  async #prepare(
+    candidate: Candidate<ComponentTypes[K]>,
+    options: ResolvedSwapOptions,
+  ): Promise<Generation<ComponentTypes[K]>> {
+    const next = new Generation(candidate, await candidate.make())
+    try {
+      await this.#keeper.prepare?.(next, options)
+      return next
+    } catch (error) {
+      await next.release().catch(() => undefined)
+      throw error
+    }
+  }
+
+  #begin(
+    old: Generation<ComponentTypes[K]>,
+    next: Generation<ComponentTypes[K]>,
+    options: ResolvedSwapOptions,
+    since: number,
+  ): Underway<ComponentTypes[K]> {
+    let end!: (reason: ServiceError | undefined) => void
+    const ended = new Promise<ServiceError | undefined>((resolve) => (end = resolve))
+    const { maxErrorRate, minCalls, share, watchMs } = options
+    if (watchMs > 0 || share < 1) {
+      const tally = (next.tally = new Tally())
+      tally.onError = () => {
+        if (tally.calls < minCalls || tally.errors <= tally.calls * maxErrorRate) return
+        end(
+          new ServiceError(
+            'unavailable',
+            `calls went back from ${next.label} to ${old.label}: ${tally.errors} of ${tally.calls} had failed`,
+          ),
+        )
+      }
+    }
+    return (this.#underway = { old, next, options, since, share, credit: 0, end, ended })
+  }
+
+  /** The switch and all that follows it. */
+  async #complete(underway: Underway<ComponentTypes[K]>): Promise<SwapReport> {
+    const { old, next, options } = underway
+    this.#sharing = false
+    try {
+      this.#switch(next, old)
+    } catch (error) {
+      await this.#abandon(underway, error as Error)
+      throw error
+    }
+    underway.share = 1
+    this.#tell(underway, 'switched')
+    await this.#keeper
+      .settled?.(next, old)
+      .catch((error: unknown) => underway.end(ServiceError.from(error, 'unavailable')))
+    const reason = await this.#watched(underway)
+    if (reason) {
+      await this.#goBack(underway, reason)
+      throw reason
+    }
+    this.#underway = undefined
+    old.tally = next.tally = undefined
+    this.#previous = old.candidate
+    this.#tell(underway, 'draining')
+    const { drained, error } = await this.#retire(old, options.drainMs)
+    this.#tell(underway, 'done', error, drained)
+    return this.#report(underway, 'swapped', drained)
+  }
+
+  async #endShareOnFailure(underway: Underway<ComponentTypes[K]>): Promise<void> {
+    const reason = await underway.ended
+    if (reason && this.#sharing && this.#underway === underway)
+      await this.#inTurn(() => this.#goBack(underway, reason)).catch(() => undefined)
+  }
+
+  #switch(next: Generation<ComponentTypes[K]>, old: Generation<ComponentTypes[K]>): void {
+    this.#keeper.switched?.(next, old)
+    this.#current = next
+    next.candidate.taken?.()
+  }
+
+  async #watched({
+    options: { watchMs },
+    ended,
+  }: Underway<ComponentTypes[K]>): Promise<ServiceError | undefined> {
+    if (watchMs === 0) return Promise.race([ended, Promise.resolve(undefined)])
+    let timer: NodeJS.Timeout | undefined
+    const over = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), watchMs)))
+    try {
+      return await Promise.race([ended, over])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Sends calls to the old component again, and gives up the new one. */
+  async #goBack(underway: Underway<ComponentTypes[K]>, reason: Error): Promise<void> {
+    if (this.#underway !== underway) return
+    const { old, next, options } = underway
+    if (this.#current === next) {
+      await this.#keeper.prepare?.(old, { ...options, copy: false })
+      this.#switch(old, next)
+      await this.#keeper.settled?.(old, next)
+    }
+    await this.#abandon(underway, reason)
+  }
+
+  async #abandon(underway: Underway<ComponentTypes[K]>, reason: Error): Promise<void> {
+    this.#sharing = false
+    this.#underway = undefined
+    const { old, next, options } = underway
+    old.tally = undefined
+    this.#tell(underway, 'went-back', reason)
+    await this.#retire(next, options.drainMs)
+  }
+
+  /** Lets what is under way on a component end, until the deadline, and disposes it. What fails then has no effect on the other. */
+  async #retire(
+    generation: Generation<ComponentTypes[K]>,
+    drainMs: number,
+  ): Promise<{ readonly drained: boolean; readonly error: Error | undefined }> {
+    const deadline = performance.now() + drainMs
+    let error: Error | undefined
+    const keep = (thrown: unknown) => (error ??= thrown as Error)
+    await this.#keeper.release?.(generation, drainMs).catch(keep)
+    const drained = await generation.idle(Math.max(0, deadline - performance.now()))
+    await generation.release().catch(keep)
+    return { drained, error }
+  }
+
+  /** Waits for the swaps before, whatever came of them. */
+  #inTurn<R>(work: () => Promise<R>): Promise<R> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => undefined)
+    return done
+  }
+
+  #call(name: string, a: unknown, b: unknown, c: unknown): Promise<unknown> {
+    if (this.#current && !this.#sharing) return this.#current.call(name, a, b, c)
+    return this.#callLater(name, a, b, c)
+  }
+
+  async #callLater(name: string, a: unknown, b: unknown, c: unknown): Promise<unknown> {
+    return (this.#current ? this.pick() : await this.take()).call(name, a, b, c)
+  }
+
+  #require(): ComponentTypes[K] & object {
+    if (!this.#current) throw this.#missingError()
+    return this.#current.component
+  }
+
+  #report(
+    { old, next, since }: Pick<Underway<ComponentTypes[K]>, 'old' | 'next' | 'since'>,
+    outcome: SwapReport['outcome'],
+    drained: boolean,
+  ): SwapReport {
+    return { from: old.label, to: next.label, outcome, drained, durationMs: performance.now() - since }
+  }
+
+  #tell(
+    about: Pick<Underway<ComponentTypes[K]>, 'old' | 'options' | 'since' | 'share'> & {
+      readonly next: { readonly label: string }
+    },
+    phase: SwapPhase,
+    error?: Error,
+    drained?: boolean,
+  ): void {
+    this.#options.tell?.({
+      type: this.type,
+      slot: this.name,
+      phase,
+      from: about.old.label,
+      to: about.next.label,
+      by: about.options.by,
+      durationMs: performance.now() - about.since,
+      active: about.old.active,
+      drained,
+      share: about.share,
+      error,
+    })
+  }
+
+  #missingError(): ServiceError {
+    return this.#closed
+      ? this.#closedError()
+      : new ServiceError('unavailable', `the service has no ${this.type} yet; start it first`)
   }
 
   #closedError(): ServiceError {
     return new ServiceError('closed', `the ${this.type} of the service was closed`)
   }
-
-  #makeReference(): ComponentTypes[K] {
-    const { calls, direct, properties } = contractShapes[this.type]
-    const reference: Record<PropertyKey, unknown> = {}
-    for (const name of calls) reference[name] = this.#counted(name)
-    for (const name of direct) reference[name] = this.#direct(name)
-    for (const name of properties) {
-      Object.defineProperty(reference, name, {
-        enumerable: true,
-        get: () => (this.#require() as unknown as Record<string, unknown>)[name],
-      })
-    }
-    // The slot's owner disposes what sits in it; who only holds the reference must not.
-    reference[Symbol.asyncDispose] = () => Promise.resolve()
-    return Object.freeze(reference) as unknown as ComponentTypes[K]
-  }
-
-  /** No contract has more than three parameters, and naming them is cheaper than a rest parameter. */
-  #counted(name: string): (a: unknown, b: unknown, c: unknown) => Promise<unknown> {
-    return (a, b, c) => {
-      const generation = this.#current
-      if (!generation) {
-        if (this.#closed) return Promise.reject(this.#closedError())
-        this.#begin()
-        return this.#ready.then(() => this.#counted(name)(a, b, c))
-      }
-      generation.active++
-      try {
-        const result = (
-          generation.component as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
-        )[name]!(a, b, c)
-        result.then(generation.leave, generation.leave)
-        return result
-      } catch (error) {
-        generation.leave()
-        return Promise.reject(error)
-      }
-    }
-  }
-
-  #direct(name: string): (a: unknown, b: unknown) => unknown {
-    return (a, b) =>
-      (this.#require() as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(a, b)
-  }
-
-  #require(): ComponentTypes[K] {
-    if (this.#closed) throw this.#closedError()
-    if (!this.#current)
-      throw new ServiceError('unavailable', `the service has no ${this.type} yet; start it first`)
-    return this.#current.component
-  }
-}
-
-function idle(generation: Generation<unknown>, deadlineMs: number): Promise<boolean> {
-  generation.retired = true
-  if (generation.active === 0) return Promise.resolve(true)
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), deadlineMs)
-    generation.onIdle = () => {
-      clearTimeout(timer)
-      resolve(true)
-    }
-  })
-}
-
-async function dispose(component: unknown): Promise<void> {
-  await (component as Partial<AsyncDisposable> | undefined)?.[Symbol.asyncDispose]?.()
 }

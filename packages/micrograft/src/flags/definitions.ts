@@ -59,6 +59,7 @@ export const flagDefinitions = {
     component: 'middleware',
   },
   plugin: { kind: 'list', help: 'plugin files to load, separated by commas; folders and patterns too' },
+  plugin_dir: { kind: 'text', help: 'folder of plugin files that is watched: a newer version is taken' },
   plugin_errors: { kind: 'text', help: 'stop or warn, where a plugin fails to load (stop)' },
   config_file: { kind: 'text', help: 'JSON file with values of these flags by name' },
 } as const

@@ -14,15 +14,25 @@ export type EndpointGroup = Readonly<Record<string, EndpointLike>>
 const namePattern = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
 const asyncGenerator = Object.getPrototypeOf(async function* () {}) as object
 
-/** The endpoints of one service by `Type.Method`. */
+/** Endpoints that may change while the service runs. */
+export interface MoreEndpoints {
+  find(name: string): EndpointDefinition | undefined
+  readonly all: readonly (readonly [string, EndpointDefinition])[]
+}
+
+/** The endpoints of one service by `Type.Method`: its own, and those of plugins. */
 export class Endpoints {
   readonly #definitions = new Map<string, EndpointDefinition>()
+  readonly #more: () => MoreEndpoints | undefined
+
+  /** @param more Those of plugins, once they are there. */
+  constructor(more: () => MoreEndpoints | undefined = () => undefined) {
+    this.#more = more
+  }
 
   /** @throws `invalid-option` for a name that is none or a method that is neither; `conflict` where it is there already. */
   add(type: string, group: EndpointGroup): void {
-    const found = Object.entries(group).map(
-      ([method, each]) => [endpointName(type, method), toDefinition(type, method, each)] as const,
-    )
+    const found = endpointDefinitions(type, group)
     for (const [name] of found) {
       if (this.#definitions.has(name))
         throw new ServiceError(
@@ -34,16 +44,21 @@ export class Endpoints {
   }
 
   find(name: string): EndpointDefinition | undefined {
-    return this.#definitions.get(name)
+    return this.#definitions.get(name) ?? this.#more()?.find(name)
+  }
+
+  /** Whether the service itself handles it. */
+  owns(name: string): boolean {
+    return this.#definitions.has(name)
   }
 
   get names(): readonly string[] {
-    return [...this.#definitions.keys()]
+    return this.#all.map(([name]) => name)
   }
 
   /** As the registry shows them; internal ones are left out. */
   describe(): readonly Endpoint[] {
-    return [...this.#definitions]
+    return this.#all
       .filter(([, { internal }]) => internal !== true)
       .map(([name, { kind, metadata }]) => ({
         name,
@@ -54,6 +69,24 @@ export class Endpoints {
       }))
       .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
+
+  get #all(): readonly (readonly [string, EndpointDefinition])[] {
+    return [...this.#definitions, ...(this.#more()?.all ?? [])]
+  }
+}
+
+/**
+ * The methods of a group by `Type.Method`.
+ * @throws `invalid-option` for a name that is none, or a method that is neither function nor endpoint.
+ */
+export function endpointDefinitions(
+  type: string,
+  group: EndpointGroup,
+): (readonly [string, EndpointDefinition])[] {
+  return Object.entries(group).map(([method, each]) => [
+    endpointName(type, method),
+    toDefinition(type, method, each),
+  ])
 }
 
 function endpointName(type: string, method: string): string {

@@ -1,40 +1,61 @@
 import type { Listener } from '@micrograft/contracts'
 
+type Accept<C, R> = (connection: C) => R
+
 /**
  * An address that a service listens on. It belongs to the service and not to its server: when another
- * server takes over, it takes new connections at this door and none is refused in between.
+ * server takes over, it takes new connections at this door and none is refused in between. The door is
+ * shut when the last server has left it.
  */
 export class Door<C, R> {
-  readonly #open: (accept: (connection: C) => R) => Promise<Listener>
+  readonly #open: (accept: Accept<C, R>) => Promise<Listener>
+  /** By server, the one that new connections go to last. */
+  readonly #accepts = new Map<object, Accept<C, R>>()
+  #accept: Accept<C, R> | undefined
   #listener: Promise<Listener> | undefined
-  #accept: ((connection: C) => R) | undefined
 
   /** @param open Opens the address; what it is given takes each connection. */
-  constructor(open: (accept: (connection: C) => R) => Promise<Listener>) {
+  constructor(open: (accept: Accept<C, R>) => Promise<Listener>) {
     this.#open = open
   }
 
-  /** Opens the door, or hands it over to `accept` where it is open. */
-  readonly listen = async (accept: (connection: C) => R): Promise<Listener> => {
-    const before = this.#accept
-    this.#accept = accept
-    this.#listener ??= this.#open((connection) => (this.#accept as typeof accept)(connection))
+  /** Opens the door for `server`, or relieves the one that has it. */
+  async listen(server: object, accept: Accept<C, R>): Promise<Listener> {
+    this.#hand(server, accept)
+    this.#listener ??= this.#open((connection) => (this.#accept as Accept<C, R>)(connection))
     try {
-      const { address } = await this.#listener
-      return { address, [Symbol.asyncDispose]: () => this.#leave(accept) }
+      const listener = await this.#listener
+      return {
+        get address() {
+          return listener.address
+        },
+        [Symbol.asyncDispose]: () => this.#leave(server),
+      }
     } catch (error) {
       this.#listener = undefined
-      this.#accept = before
+      this.#accepts.delete(server)
       throw error
     }
   }
 
-  /** Closes the door, unless another server has it by now. */
-  async #leave(accept: (connection: C) => R): Promise<void> {
-    if (this.#accept !== accept) return
+  /** Sends new connections to `server` again, where it has not left. */
+  handBack(server: object): void {
+    const accept = this.#accepts.get(server)
+    if (accept) this.#hand(server, accept)
+  }
+
+  #hand(server: object, accept: Accept<C, R>): void {
+    this.#accepts.delete(server)
+    this.#accepts.set(server, accept)
+    this.#accept = accept
+  }
+
+  async #leave(server: object): Promise<void> {
+    if (!this.#accepts.delete(server)) return
+    this.#accept = [...this.#accepts.values()].at(-1) ?? this.#accept
+    if (this.#accepts.size > 0) return
     const listener = this.#listener
     this.#listener = undefined
-    this.#accept = undefined
     await (await listener)?.[Symbol.asyncDispose]()
   }
 }

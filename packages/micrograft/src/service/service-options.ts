@@ -12,9 +12,9 @@ import type { Flags } from '../flags/parse.js'
 
 /** What a service is made of, in code. Flags, environment and config file count before it. */
 export interface ServiceOptions extends Choices {
-  /** What others find it by. */
-  readonly name: string
-  /** @default `latest` */
+  /** What others find it by. @default what its handlers say; it has none without */
+  readonly name?: string | undefined
+  /** @default that of its handlers' plugin, or `latest` without one */
   readonly version?: string | undefined
   /** Tells this node from the others of the service. @default a random one */
   readonly id?: string | undefined
@@ -32,6 +32,15 @@ export interface ServiceOptions extends Choices {
   readonly pluginTrust?: OpenOptions['trust']
   /** The outermost first; a name is that of a plugin. @default none */
   readonly middleware?: readonly (Middleware | string)[] | undefined
+  /** Endpoints of plugins of type handler: plugin files, names in the catalogue, or imported plugins. @default none */
+  readonly handlers?: readonly (PluginConfig<'handler'> | string)[] | undefined
+  /** Folder of plugin files that is watched: what is in it is loaded, and a newer version that appears is taken. @default none */
+  readonly pluginDir?: string | undefined
+  /**
+   * Whether the service can be asked for swaps by the command `micrograft`, on a socket that only its
+   * user can open; a path is that socket's. @default true where `run` runs it
+   */
+  readonly admin?: boolean | string | undefined
   /** Deadline of a call that names none, in milliseconds. @default 5000 */
   readonly callTimeoutMs?: number | undefined
   /** How often a call that does not say is tried again. @default 1 */
@@ -67,7 +76,9 @@ export const sharedTypes: readonly SharedType[] = Object.keys(defaultChoices) as
 
 /** The name and settings of a service, complete. */
 export interface Settings {
-  readonly name: string
+  /** Empty until its handlers have said it. */
+  name: string
+  /** Empty where its handlers' version is its own. */
   readonly version: string
   readonly id: string
   readonly metadata: Readonly<Record<string, string>>
@@ -80,6 +91,7 @@ export interface Settings {
   readonly registerIntervalMs: number
   readonly graceMs: number
   readonly makeTimeoutMs: number
+  readonly pluginDir: string | undefined
 }
 
 const settingNames = [
@@ -93,6 +105,9 @@ const settingNames = [
   'pluginErrors',
   'pluginTrust',
   'middleware',
+  'handlers',
+  'pluginDir',
+  'admin',
   'callTimeoutMs',
   'callRetries',
   'registerTtlMs',
@@ -114,14 +129,18 @@ export function checkOptions(options: ServiceOptions): void {
   }
 }
 
+/** @throws `invalid-option` */
+export function checkName(name: unknown): void {
+  if (typeof name === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) return
+  throw new ServiceError(
+    'invalid-option',
+    `${JSON.stringify(name)} cannot name a service; use letters, digits, ".", "_" and "-"`,
+  )
+}
+
 export function settle(options: ServiceOptions, flags: Flags, id: string = randomUUID()): Settings {
-  const name = flags.server_name ?? options.name
-  if (typeof name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) {
-    throw new ServiceError(
-      'invalid-option',
-      `${JSON.stringify(name)} cannot name a service; use letters, digits, ".", "_" and "-"`,
-    )
-  }
+  const name = flags.server_name ?? options.name ?? ''
+  if (name !== '' || !options.handlers?.length) checkName(name)
   const pluginErrors = flags.plugin_errors ?? options.pluginErrors ?? 'stop'
   if (pluginErrors !== 'stop' && pluginErrors !== 'warn') {
     throw new ServiceError(
@@ -139,7 +158,7 @@ export function settle(options: ServiceOptions, flags: Flags, id: string = rando
   const registerTtlMs = flags.register_ttl ?? options.registerTtlMs ?? 60_000
   return {
     name,
-    version: flags.server_version ?? options.version ?? 'latest',
+    version: flags.server_version ?? options.version ?? (options.handlers?.length ? '' : 'latest'),
     id: flags.server_id ?? options.id ?? id,
     metadata: flags.server_metadata ?? options.metadata ?? {},
     address: flags.server_address ?? options.address ?? '',
@@ -154,6 +173,7 @@ export function settle(options: ServiceOptions, flags: Flags, id: string = rando
     ),
     graceMs: flags.server_grace ?? options.graceMs ?? 10_000,
     makeTimeoutMs: options.makeTimeoutMs ?? 10_000,
+    pluginDir: flags.plugin_dir ?? options.pluginDir,
   }
 }
 

@@ -1,15 +1,20 @@
-import { ServiceError, type ComponentContext, type Middleware, type SharedType } from '@micrograft/contracts'
+import { ServiceError, type PluginConfig, type SharedType } from '@micrograft/contracts'
 import { Caller } from '../calls/caller.js'
 import type { Catalogue } from '../catalogue/catalogue.js'
 import type { Plugins } from '../catalogue/plugins.js'
 import { Codecs } from '../codec/codecs.js'
 import { importedPlugin, resolveChoice, type ResolvedChoice } from '../components/choice.js'
 import { Components } from '../components/components.js'
-import { requireComponent } from '../components/contract-shapes.js'
+import type { Moves } from '../components/keepers.js'
+import { Maker } from '../components/maker.js'
+import type { SwapEvent } from '../components/swap-options.js'
 import { Events } from '../events/events.js'
 import { parseFlags, type Flags } from '../flags/parse.js'
+import { HandlerSets } from '../handle/handler-sets.js'
 import { composeChains, type Chains } from '../middleware/chain.js'
+import { MiddlewareStack } from '../middleware/middleware-stack.js'
 import {
+  checkName,
   defaultChoices,
   flagOptions,
   settle,
@@ -17,6 +22,7 @@ import {
   type ServiceOptions,
   type Settings,
 } from './service-options.js'
+import { Swaps } from './swaps.js'
 
 /** Everything that exists once flags and plugins are read. */
 export interface Parts {
@@ -24,22 +30,31 @@ export interface Parts {
   readonly flags: Flags
   readonly components: Components
   readonly codecs: Codecs
+  readonly middleware: MiddlewareStack
+  readonly handlers: HandlerSets
+  readonly swaps: Swaps
   readonly chains: Chains
   readonly caller: Caller
   readonly events: Events
   readonly help: boolean
 }
 
-/** What parts are made of. */
+/** What parts are made of, and what they tell. */
 export interface PartsSource {
   readonly options: ServiceOptions
   readonly catalogue: Catalogue
   readonly plugins: Plugins
+  readonly moves: Moves
+  readonly tell: (event: Omit<SwapEvent, 'service'>) => void
+  /** Whether the service itself handles an endpoint. */
+  readonly handles: (endpoint: string) => boolean
+  /** The endpoints have changed. */
+  readonly changed: () => Promise<void>
 }
 
 /**
  * Reads flags, loads plugins and puts a service together, in this order: a plugin's name is a legal
- * value of a flag. What runs from here on is the logger alone.
+ * value of a flag. What runs from here on is the logger, and handlers of plugins.
  *
  * @throws `invalid-option`, `not-found`, and a `PluginError` where a plugin file is refused.
  */
@@ -48,25 +63,31 @@ export async function makeParts(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Parts> {
-  const { options, catalogue } = source
+  const { options, catalogue, plugins, tell, moves } = source
   const { flags, help } = parseFlags(argv, env)
   const settings = settle(options, flags)
   await loadPlugins(source, flags, settings)
-  const components = new Components({
-    service: settings.name,
-    catalogue: catalogue,
-    choices: choose(source, flags),
+  const maker: Maker = new Maker({
+    service: () => settings.name,
+    catalogue,
+    plugins,
     makeTimeoutMs: settings.makeTimeoutMs,
+    use: (type, name) => components.use(type, name),
+  })
+  const components: Components = new Components({
+    service: () => settings.name,
+    catalogue,
+    maker,
+    choices: choose(source, flags),
+    tell,
+    moves,
   })
   await components.start(['logger'])
-  const context = {
-    service: settings.name,
-    log: components.use('logger'),
-    signal: new AbortController().signal,
-    use: components.use.bind(components),
-  }
-  const codecs = await Codecs.make(catalogue, context)
-  const chains = composeChains(await makeMiddleware(source, flags, context))
+  const handlers = new HandlerSets({ tell, taken: source.handles, changed: source.changed })
+  await addHandlers(source, maker, handlers, settings)
+  const codecs = await Codecs.make({ catalogue, maker, tell })
+  const middleware = await makeMiddleware(source, flags, maker)
+  const chains = composeChains(middleware.layers)
   const caller = new Caller({
     service: settings.name,
     defaults: { timeoutMs: settings.callTimeoutMs, retries: settings.callRetries },
@@ -81,7 +102,42 @@ export async function makeParts(
     chains: () => chains,
     log: () => components.use('logger'),
   })
-  return { settings, flags, components, codecs, chains, caller, events, help }
+  const swaps = new Swaps({ catalogue, plugins, maker, components, codecs, middleware, handlers })
+  return { settings, flags, components, codecs, middleware, handlers, swaps, chains, caller, events, help }
+}
+
+/** Makes the handlers that the service is to have; the first that names the service does, where nobody else has. */
+async function addHandlers(
+  { options, catalogue, plugins }: PartsSource,
+  maker: Maker,
+  handlers: HandlerSets,
+  settings: Settings,
+): Promise<void> {
+  for (const each of options.handlers ?? []) {
+    const config = await handlerConfig(each, catalogue, plugins)
+    const { service } = await handlers.add(maker.candidate('handler', config, {}))
+    if (settings.name === '') settings.name = service ?? config.name
+  }
+  checkName(settings.name)
+}
+
+async function handlerConfig(
+  given: PluginConfig | string,
+  catalogue: Catalogue,
+  plugins: Plugins,
+): Promise<PluginConfig> {
+  const isName = typeof given === 'string' && catalogue.names('handler').includes(given)
+  if (isName) return catalogue.find('handler', given)
+  const config = typeof given === 'string' ? await plugins.load(given) : given
+  if (config.type !== 'handler') {
+    await plugins.tidy(config)
+    throw new ServiceError(
+      'invalid-option',
+      `${config.name} ${config.version} is a ${config.type} and answers no calls; run a plugin of type handler, and load this one with --plugin`,
+    )
+  }
+  catalogue.add(config)
+  return config
 }
 
 async function loadPlugins(
@@ -95,7 +151,11 @@ async function loadPlugins(
     if (imported) catalogue.add(imported)
   }
   for (const each of plugins) if (typeof each !== 'string') catalogue.add(each)
-  const files = [...plugins.filter((each) => typeof each === 'string'), ...(flags.plugin ?? [])]
+  const files = [
+    ...plugins.filter((each) => typeof each === 'string'),
+    ...(flags.plugin ?? []),
+    ...(settings.pluginDir === undefined ? [] : [settings.pluginDir]),
+  ]
   await loader.loadAll(files, (entry, error) => {
     if (settings.pluginErrors === 'stop') throw error
     process.emitWarning(`the plugin ${entry} was not loaded: ${error.message}`, {
@@ -134,20 +194,15 @@ function requireKnown(catalogue: Catalogue, type: SharedType, name: string): voi
 }
 
 async function makeMiddleware(
-  { options, catalogue }: PartsSource,
+  { options, catalogue, tell }: PartsSource,
   flags: Flags,
-  context: ComponentContext,
-): Promise<readonly Middleware[]> {
-  const named: readonly (Middleware | string)[] = flags.middleware ?? options.middleware ?? []
-  return Promise.all(
-    named.map(async (each) => {
-      if (typeof each !== 'string') return each
-      const { version, newFunc } = catalogue.find('middleware', each)
-      return requireComponent(
-        'middleware',
-        await newFunc({} as never, context),
-        `middleware ${each} ${version}`,
-      )
-    }),
-  )
+  maker: Maker,
+): Promise<MiddlewareStack> {
+  const stack = new MiddlewareStack(tell)
+  for (const each of flags.middleware ?? options.middleware ?? []) {
+    await stack.add(
+      typeof each === 'string' ? maker.candidate('middleware', catalogue.find('middleware', each), {}) : each,
+    )
+  }
+  return stack
 }

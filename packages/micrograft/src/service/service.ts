@@ -1,11 +1,11 @@
 import {
   ServiceError,
-  type ByteStream,
+  type ComponentType,
   type ComponentTypes,
-  type Connection,
-  type ConnectionHandler,
   type Logger,
+  type PluginConfig,
   type ServerAddress,
+  type ServerContext,
   type ServiceRecord,
   type SharedType,
   type Store,
@@ -14,17 +14,19 @@ import {
 import type { Caller } from '../calls/caller.js'
 import { Catalogue } from '../catalogue/catalogue.js'
 import { Plugins } from '../catalogue/plugins.js'
-import type { SwapOptions, SwapReport } from '../components/slot.js'
+import type { HostContext } from '../components/keepers/server-keeper.js'
+import type { SlotReport, SwapEvent, SwapReport } from '../components/swap-options.js'
 import type { EventContext, ListenOptions, PublishOptions } from '../events/events.js'
 import { helpText } from '../flags/help.js'
 import { Endpoints, type EndpointGroup } from '../handle/endpoints.js'
 import { ServiceDispatcher } from '../handle/service-dispatcher.js'
 import { builtIns } from './built-ins.js'
-import { Door } from './door.js'
-import { listenBytes } from './listen-bytes.js'
+import { Doors } from './doors.js'
 import { Registration } from './registration.js'
 import { checkOptions, settle, type ServiceOptions } from './service-options.js'
 import { makeParts, type Parts } from './service-parts.js'
+import { SwapEvents } from './swap-events.js'
+import type { ServiceSwapOptions } from './swaps.js'
 
 type State = 'new' | 'ready' | 'started' | 'stopped'
 
@@ -33,7 +35,8 @@ export class Service implements AsyncDisposable {
   readonly #options: ServiceOptions
   readonly #catalogue = new Catalogue(builtIns)
   readonly #plugins: Plugins
-  readonly #endpoints = new Endpoints()
+  readonly #swapEvents = new SwapEvents(() => this.name)
+  readonly #endpoints = new Endpoints(() => this.#parts?.handlers)
   readonly #waiting: (() => Promise<void>)[] = []
   readonly #whenStopped: (() => Promise<void>)[] = []
   #state: State = 'new'
@@ -48,11 +51,12 @@ export class Service implements AsyncDisposable {
     checkOptions(options)
     settle(options, {})
     this.#options = options
+    this.#swapEvents.listen((event) => logSwap(this.#parts?.components.use('logger'), event))
     this.#plugins = new Plugins(this.#catalogue, { trust: options.pluginTrust })
   }
 
   get name(): string {
-    return this.#parts?.settings.name ?? this.#options.name
+    return this.#parts?.settings.name ?? this.#options.name ?? 'a service'
   }
 
   /** What the service is registered as; `undefined` while it serves nothing. */
@@ -90,10 +94,7 @@ export class Service implements AsyncDisposable {
    */
   handle(type: string, group: EndpointGroup): this {
     this.#endpoints.add(type, group)
-    if (this.#registration)
-      void this.#registration
-        .renew()
-        .catch((error: unknown) => this.log.warn('cannot register new endpoints', { error }))
+    void this.#endpointsChanged()
     return this
   }
 
@@ -134,7 +135,18 @@ export class Service implements AsyncDisposable {
     env: Readonly<Record<string, string | undefined>> = process.env,
   ): Promise<void> {
     this.#initialising ??= makeParts(
-      { options: this.#options, catalogue: this.#catalogue, plugins: this.#plugins },
+      {
+        options: this.#options,
+        catalogue: this.#catalogue,
+        plugins: this.#plugins,
+        moves: {
+          server: (address) => this.#moved(address),
+          door: ({ from, to, transport }) => this.#doorMoved(from, to, transport),
+        },
+        tell: this.#swapEvents.tell,
+        handles: (endpoint) => this.#endpoints.owns(endpoint),
+        changed: () => this.#endpointsChanged(),
+      },
       argv,
       env,
     )
@@ -187,21 +199,61 @@ export class Service implements AsyncDisposable {
   }
 
   /**
-   * Puts another component into the place of one, while calls go on. Nothing has changed where it rejects.
-   * @param name Its name in the catalogue.
+   * Puts another component into the place of one while calls, streams and messages go on. Until the new
+   * one is made, checked and ready nothing has changed; then new calls go to it, and those under way
+   * end where they began. The old one is kept ready for a while, and calls go back to it by themselves
+   * where too many fail on the new one. `docs/hot-update.md` has what each type keeps.
+   *
+   * @param target A name in the catalogue, a plugin file, or a plugin that was imported.
+   * @returns when the old component was disposed, or, with a `share`, when the new one has its part.
+   * @throws what making the new one failed with, and what made calls go back: the old one serves.
+   *   `conflict` while two components share calls; `unsupported` where the type cannot share.
    */
-  swap(type: SharedType, name: string, options?: object & SwapOptions): Promise<SwapReport> {
-    const { drainMs, ...rest } = options ?? {}
-    return this.#ready().components.swap(type, name, rest, { drainMs })
+  swap(
+    type: ComponentType,
+    target: string | PluginConfig,
+    options?: ServiceSwapOptions,
+  ): Promise<SwapReport> {
+    return this.#ready().swaps.swap(type, target, options)
+  }
+
+  /**
+   * Gives a component that was swapped in with a `share` another part of the calls; 1 is all.
+   * @param name Which codec, middleware or handlers. @default the only one
+   */
+  share(type: ComponentType, share: number, name?: string): Promise<SwapReport> {
+    return this.#ready().swaps.share(type, share, name)
+  }
+
+  /**
+   * Goes back to what was there before the last swap: at once while that is kept ready, else by making it again.
+   * @throws `not-found` where there was nothing before.
+   */
+  rollback(type: ComponentType, name?: string, by?: string): Promise<SwapReport> {
+    return this.#ready().swaps.rollback(type, name, by)
+  }
+
+  /** What sits in each slot that is used, and what it was swapped from. */
+  get slots(): readonly SlotReport[] {
+    return this.#ready().swaps.report()
+  }
+
+  /**
+   * Calls `listener` with each step of each swap. `node:diagnostics_channel` has them as well, as
+   * `micrograft:swap`.
+   * @returns what ends that.
+   */
+  onSwap(listener: (event: SwapEvent) => void): () => void {
+    return this.#swapEvents.listen(listener)
   }
 
   /** The service's endpoints as the registry shows them. */
   get record(): ServiceRecord {
-    const { settings } = this.#ready()
+    const { settings, handlers } = this.#ready()
     const { metadata = {} } = this.#server ?? {}
     return {
       name: settings.name,
-      version: settings.version,
+      version: settings.version || (handlers.version ?? 'latest'),
       metadata: {},
       endpoints: this.#endpoints.describe(),
       nodes: [
@@ -220,23 +272,18 @@ export class Service implements AsyncDisposable {
     await components.start(serves ? ['logger', 'registry', 'transport', 'server'] : [])
     for (const begin of this.#waiting.splice(0)) await begin()
     if (!serves) return
-    const transport = components.use('transport')
-    const messages = new Door<Connection, ConnectionHandler>((accept) =>
-      transport.listen(settings.address, accept),
-    )
-    const bytes = new Door<ByteStream, void>((accept) => listenBytes(settings.address, accept))
-    const dispatcher = new ServiceDispatcher({
-      service: settings.name,
-      endpoints: this.#endpoints,
-      codec: this.#ready().codecs.find,
-      around: () => this.#ready().chains.handle,
-      log: () => components.use('logger'),
-    })
-    this.#server = await components.use('server').start({
-      dispatcher,
-      listen: messages.listen,
-      listenBytes: bytes.listen,
-    })
+    const context: HostContext = {
+      dispatcher: new ServiceDispatcher({
+        service: settings.name,
+        endpoints: this.#endpoints,
+        codec: this.#ready().codecs.find,
+        around: () => this.#ready().chains.handle,
+        log: () => components.use('logger'),
+      }),
+      doors: new Doors(components.use('transport'), settings.address),
+    }
+    // The slot of the server hands each server its doors.
+    this.#server = await components.use('server').start(context as unknown as ServerContext)
     this.#registration = await Registration.begin({
       registry: components.use('registry'),
       record: () => this.record,
@@ -265,6 +312,8 @@ export class Service implements AsyncDisposable {
     await step(() => parts?.events[Symbol.asyncDispose]())
     for (const work of this.#whenStopped.splice(0).reverse()) await step(work)
     await step(() => parts?.caller[Symbol.asyncDispose]())
+    await step(() => parts?.handlers[Symbol.asyncDispose]())
+    await step(() => parts?.middleware[Symbol.asyncDispose]())
     await step(() => parts?.components.dispose())
     await step(() => this.#plugins.close())
     if (errors.length > 0)
@@ -274,14 +323,48 @@ export class Service implements AsyncDisposable {
       )
   }
 
+  /** Another server answers, or by another way: others must know before the old one goes. */
+  async #moved(address: ServerAddress): Promise<void> {
+    const before = this.#server
+    this.#server = address
+    if (!this.#registration) return
+    await this.#registration.renew()
+    if (before?.address !== address.address)
+      await pause(this.#ready().components.use('registry').capabilities.visibleWithinMs)
+  }
+
+  async #doorMoved(from: string, to: string, transport: string): Promise<void> {
+    const server = this.#server
+    if (server?.address !== from) return
+    await this.#moved({ address: to, metadata: { ...server.metadata, transport } })
+  }
+
+  async #endpointsChanged(): Promise<void> {
+    await this.#registration
+      ?.renew()
+      .catch((error: unknown) => this.log.warn('cannot register new endpoints', { error }))
+  }
+
   #ready(): Parts {
     if (!this.#parts)
-      throw new ServiceError(
-        'unavailable',
-        `${this.#options.name} is not ready; await init(), start() or run() first`,
-      )
+      throw new ServiceError('unavailable', `${this.name} is not ready; await init(), start() or run() first`)
     return this.#parts
   }
+}
+
+/** One line for the beginning of a swap and one for its end. */
+function logSwap(
+  log: Logger | undefined,
+  { phase, slot, from, to, by, durationMs, drained, error }: SwapEvent,
+): void {
+  const fields = { slot, from, to, by, durationMs: Math.round(durationMs) }
+  if (phase === 'failed' || phase === 'went-back') log?.warn(`swap ${phase}`, { ...fields, error })
+  else if (phase === 'done') log?.info('swapped', { ...fields, drained, ...(error ? { error } : {}) })
+  else log?.debug(`swap ${phase}`, fields)
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 function untilAsked(signal: AbortSignal | undefined): Promise<void> {

@@ -8,6 +8,8 @@ import { build } from '@micrograft/plugin/build'
 import { comply, componentContext, type Case } from '@micrograft/testing'
 import { Catalogue } from '../../dist/catalogue/catalogue.js'
 import { Plugins } from '../../dist/catalogue/plugins.js'
+import type { Candidate } from '../../dist/components/generation.js'
+import { keeperOf } from '../../dist/components/keepers.js'
 import { Slot } from '../../dist/components/slot.js'
 
 /** How to make a built-in component, and what its cases are run on. */
@@ -15,17 +17,22 @@ export interface BuiltIn<K extends ComponentType, S> {
   readonly type: K
   /** What a flag chooses it by, e.g. `memory`. */
   readonly name: string
-  /** Its source below `src`, without the ending, e.g. `store/memory-store`, and the factory that it exports. */
+  /** Its source below `src`, without the ending, e.g. `store/memory-store`, and the factory that it exports; an example of the tests is `../dist-test/support/…`. */
   readonly file: string
   readonly factory: string
   readonly options?: () => unknown
   readonly context?: () => ComponentContext
   /** What the cases take, made of the component; disposing it disposes the component. @default the component itself */
-  readonly subject?: (component: ComponentTypes[K]) => S | Promise<S>
+  readonly subject?: (component: ComponentTypes[K], another: Another<K>) => S | Promise<S>
+  /** Makes the component stand where another of its kind stood. @default in a slot */
+  readonly swap?: (make: Make<K>) => Make<K>
   readonly skip?: Readonly<Record<string, string>> | undefined
 }
 
-type Make<K extends ComponentType> = (
+/** Makes one more in the same way, with other options where there are some. */
+export type Another<K extends ComponentType> = (options?: unknown) => Promise<ComponentTypes[K]>
+
+export type Make<K extends ComponentType> = (
   options: unknown,
   context: ComponentContext,
 ) => Promise<ComponentTypes[K]> | ComponentTypes[K]
@@ -36,7 +43,7 @@ export function complyEveryWay<K extends ComponentType, S extends Partial<AsyncD
   cases: readonly Case<S>[],
   builtIn: BuiltIn<K, S>,
 ): void {
-  const { type, file, factory, options, context, subject, skip } = builtIn
+  const { type, file, factory, options, context, subject, swap, skip } = builtIn
   const direct: Make<K> = async (...args) => {
     const module = (await import(new URL(`../../dist/${file}.js`, import.meta.url).href)) as Record<
       string,
@@ -47,14 +54,16 @@ export function complyEveryWay<K extends ComponentType, S extends Partial<AsyncD
   const ways: [string, Make<K>][] = [
     [label, direct],
     [`${label} from a plugin file`, fromPluginFile(builtIn)],
-    [`${label} after a swap`, swappedIn(type, direct)],
+    [`${label} after a swap`, swap ? swap(direct) : swappedIn(type, direct)],
   ]
   for (const [way, make] of ways) {
     comply(test, way, cases, {
       skip,
       create: async () => {
-        const component = await make(options?.(), context?.() ?? componentContext())
-        return subject ? subject(component) : (component as unknown as S)
+        const another: Another<K> = async (given = options?.()) =>
+          make(given, context?.() ?? componentContext())
+        const component = await another()
+        return subject ? subject(component, another) : (component as unknown as S)
       },
     })
   }
@@ -102,9 +111,15 @@ function fromPluginFile<K extends ComponentType>({
 /** Puts another of its kind into a slot, then it, and gives the slot's reference. */
 function swappedIn<K extends ComponentType>(type: K, direct: Make<K>): Make<K> {
   return async (...args) => {
-    const slot = new Slot(type, () => undefined)
-    slot.fill(await direct(...args), 'the first')
-    await slot.swap(await direct(...args), 'the second')
+    const slot = new Slot(type, { keeper: keeperOf(type) })
+    const candidate = (name: string): Candidate<ComponentTypes[K]> => ({
+      name,
+      label: `${name} 1.0.0`,
+      options: {},
+      make: async () => direct(...args),
+    })
+    slot.fill(candidate('first'), await direct(...args))
+    await slot.swap(candidate('second'), { watchMs: 0 })
     // The reference leaves disposing to the slot, which stands for the service here.
     return Object.create(slot.reference, {
       [Symbol.asyncDispose]: { value: () => slot[Symbol.asyncDispose]() },

@@ -1,0 +1,183 @@
+import {
+  ServiceError,
+  type EndpointDefinition,
+  type HandlerContext,
+  type HandlerSet,
+} from '@micrograft/contracts'
+import type { Candidate, Generation } from '../components/generation.js'
+import type { Keeper } from '../components/keeper.js'
+import { Slot } from '../components/slot.js'
+import type { SlotReport, SwapEvent } from '../components/swap-options.js'
+import { endpointDefinitions } from './endpoints.js'
+
+export interface HandlerSetsOptions {
+  readonly tell: (event: Omit<SwapEvent, 'service'>) => void
+  /** Whether an endpoint is handled already by something else. */
+  readonly taken: (endpoint: string) => boolean
+  /** The endpoints have changed. */
+  readonly changed: () => Promise<void>
+}
+
+type Definitions = ReadonlyMap<string, EndpointDefinition>
+
+/** Endpoints that come from plugins of type handler: one slot for each plugin, by its name. */
+export class HandlerSets implements AsyncDisposable {
+  readonly #options: HandlerSetsOptions
+  readonly #slots = new Map<string, Slot<'handler'>>()
+  readonly #definitions = new WeakMap<object, Definitions>()
+
+  constructor(options: HandlerSetsOptions) {
+    this.#options = options
+  }
+
+  /** @throws `conflict` where one of its endpoints is handled already, and what making it fails with. */
+  async add(candidate: Candidate<HandlerSet>): Promise<HandlerSet> {
+    if (this.#slots.has(candidate.name))
+      throw new ServiceError('conflict', `the handlers ${candidate.name} are there already; swap them`)
+    const slot: Slot<'handler'> = new Slot<'handler'>('handler', {
+      name: `handler ${candidate.name}`,
+      keeper: () => this.#keeper(candidate.name),
+      tell: this.#options.tell,
+      shares: true,
+    })
+    const set = await candidate.make()
+    try {
+      this.#check(candidate.name, this.#define(set))
+    } catch (error) {
+      await set[Symbol.asyncDispose]?.()
+      throw error
+    }
+    slot.fill(candidate, set)
+    this.#slots.set(candidate.name, slot)
+    return set
+  }
+
+  /** The slot of the handlers called `name`; without one, the only one there is. */
+  slot(name?: string): Slot<'handler'> {
+    const only = this.#slots.size === 1 ? [...this.#slots.values()][0] : undefined
+    const slot = name === undefined ? only : (this.#slots.get(name) ?? undefined)
+    if (slot) return slot
+    const names = [...this.#slots.keys()].join(', ') || 'none'
+    throw new ServiceError(
+      'not-found',
+      `there are no handlers ${name === undefined ? 'to choose without a name' : name}; there are ${names}`,
+    )
+  }
+
+  has(name: string): boolean {
+    return this.#slots.has(name)
+  }
+
+  find(endpoint: string): EndpointDefinition | undefined {
+    for (const slot of this.#slots.values()) {
+      if (!slot.current) continue
+      const picked = slot.pick()
+      const found = this.#of(picked).get(endpoint) ?? this.#of(slot.current).get(endpoint)
+      if (found) return found
+    }
+    return undefined
+  }
+
+  /** Every endpoint with its definition, of what calls go to. */
+  get all(): readonly (readonly [string, EndpointDefinition])[] {
+    return [...this.#slots.values()].flatMap(({ current }) => (current ? [...this.#of(current)] : []))
+  }
+
+  /** Version of the plugin that the first handlers come from. */
+  get version(): string | undefined {
+    const first = [...this.#slots.values()][0]?.current?.candidate
+    return first?.label.slice(first.name.length + 1)
+  }
+
+  report(): SlotReport[] {
+    return [...this.#slots.values()].map((slot) => slot.report())
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const slot of [...this.#slots.values()].reverse()) await slot[Symbol.asyncDispose]()
+    this.#slots.clear()
+  }
+
+  #of(generation: Generation<HandlerSet>): Definitions {
+    let definitions = this.#definitions.get(generation)
+    if (!definitions) {
+      definitions = new Map(
+        [...this.#define(generation.component)].map(([name, each]) => [name, counted(each, generation)]),
+      )
+      this.#definitions.set(generation, definitions)
+    }
+    return definitions
+  }
+
+  #define(set: HandlerSet): Definitions {
+    return new Map(Object.entries(set.endpoints).flatMap(([type, group]) => endpointDefinitions(type, group)))
+  }
+
+  #check(name: string, definitions: Definitions): void {
+    for (const endpoint of definitions.keys()) {
+      const other = [...this.#slots].find(
+        ([own, { current }]) => own !== name && current && this.#of(current).has(endpoint),
+      )
+      if (other || this.#options.taken(endpoint))
+        throw new ServiceError(
+          'conflict',
+          `the handlers ${name} have an endpoint ${endpoint}, which ${other ? `the handlers ${other[0]} have` : 'the service handles'} already`,
+        )
+    }
+  }
+
+  /** State goes over in the turn of the switch, so that nothing that the old version does synchronously is left behind. */
+  #keeper(name: string): Keeper<HandlerSet> {
+    return {
+      methods: {},
+      prepare: async (next) => this.#check(name, this.#define(next.component)),
+      switched: (next, old) => {
+        if (next.component.hydrate && old.component.dehydrate)
+          next.component.hydrate(structuredClone(old.component.dehydrate()))
+      },
+      settled: () => this.#options.changed(),
+    }
+  }
+}
+
+/** What a new version of `set` is given of its state. */
+export function stateOf(set: HandlerSet): Readonly<Record<string, unknown>> {
+  return set.dehydrate ? { state: structuredClone(set.dehydrate()) } : {}
+}
+
+function counted(definition: EndpointDefinition, generation: Generation<HandlerSet>): EndpointDefinition {
+  const { kind } = definition
+  // Own methods of a set may use `this`.
+  const handle = (request: never, context: HandlerContext) => definition.handle(request, context)
+  return {
+    ...definition,
+    handle:
+      kind === 'unary' || kind === 'client'
+        ? (request: never, context: HandlerContext) => countedCall(generation, () => handle(request, context))
+        : (request: never, context: HandlerContext) =>
+            countedStream(generation, () => handle(request, context) as AsyncIterable<unknown>),
+  }
+}
+
+async function countedCall(generation: Generation<HandlerSet>, work: () => unknown): Promise<unknown> {
+  generation.enter()
+  const result = (async () => work())()
+  if (generation.tally) generation.watch(result, generation.tally)
+  try {
+    return await result
+  } finally {
+    generation.leave()
+  }
+}
+
+async function* countedStream(
+  generation: Generation<HandlerSet>,
+  work: () => AsyncIterable<unknown>,
+): AsyncGenerator {
+  generation.enter()
+  try {
+    yield* work()
+  } finally {
+    generation.leave()
+  }
+}

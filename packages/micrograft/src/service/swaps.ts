@@ -1,0 +1,147 @@
+import { ServiceError, type ComponentType, type PluginConfig } from '@micrograft/contracts'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import { requirePluginConfig } from '../catalogue/plugin-config.js'
+import type { Plugins } from '../catalogue/plugins.js'
+import type { Codecs } from '../codec/codecs.js'
+import type { Components } from '../components/components.js'
+import type { Maker } from '../components/maker.js'
+import type { Slot } from '../components/slot.js'
+import {
+  swapOptionNames,
+  type SlotReport,
+  type SwapOptions,
+  type SwapReport,
+} from '../components/swap-options.js'
+import { stateOf, type HandlerSets } from '../handle/handler-sets.js'
+import type { MiddlewareStack } from '../middleware/middleware-stack.js'
+
+/** How a swap is to go, and what the new component is made with. */
+export interface ServiceSwapOptions extends SwapOptions {
+  /** Options of the new component. @default those of the one before where it has the same name, else none */
+  readonly options?: object | undefined
+  /** Which codec, middleware or handlers are replaced. @default those of the same name; handlers also where there are no others */
+  readonly replace?: string | undefined
+}
+
+export interface SwapsParts {
+  readonly catalogue: Catalogue
+  readonly plugins: Plugins
+  readonly maker: Maker
+  readonly components: Components
+  readonly codecs: Codecs
+  readonly middleware: MiddlewareStack
+  readonly handlers: HandlerSets
+}
+
+const known: ReadonlySet<string> = new Set([...swapOptionNames, 'options', 'replace'])
+
+/** Finds the slot and the component that a swap is about, whatever their type. */
+export class Swaps {
+  readonly #parts: SwapsParts
+
+  constructor(parts: SwapsParts) {
+    this.#parts = parts
+  }
+
+  /** See `Service.swap`. */
+  async swap(
+    type: ComponentType,
+    target: string | PluginConfig,
+    given: ServiceSwapOptions = {},
+  ): Promise<SwapReport> {
+    const unknown = Object.keys(given).find((name) => !known.has(name))
+    if (unknown !== undefined)
+      throw new ServiceError(
+        'invalid-option',
+        `a swap has no option ${JSON.stringify(unknown)}; there are ${[...known].join(', ')}`,
+      )
+    const config = await this.#config(type, target)
+    const { options, replace, ...swapOptions } = given
+    try {
+      const slot = this.#slot(type, replace, config.name)
+      const before = slot.current?.candidate
+      const kept = before?.name === config.name ? before.options : {}
+      const chosen = (options as Readonly<Record<string, unknown>> | undefined) ?? kept
+      const state = type !== 'handler' ? chosen : this.#withState(slot as Slot<'handler'>, chosen)
+      return await slot.swap(this.#parts.maker.candidate(type, config, state) as never, swapOptions)
+    } catch (error) {
+      await this.#parts.plugins.tidy(config)
+      throw error
+    }
+  }
+
+  /** See `Service.share`. */
+  async share(type: ComponentType, share: number, name?: string): Promise<SwapReport> {
+    return this.#slot(type, name, undefined).share(share)
+  }
+
+  /** See `Service.rollback`. */
+  async rollback(type: ComponentType, name?: string, by?: string): Promise<SwapReport> {
+    return this.#slot(type, name, undefined).rollback(by)
+  }
+
+  /** What is in every slot that is used. */
+  report(): readonly SlotReport[] {
+    const { components, codecs, middleware, handlers } = this.#parts
+    return [...components.report(), ...handlers.report(), ...middleware.report(), ...codecs.report()]
+  }
+
+  /** Whether a component of this plugin sits in a slot, so that a newer version of it is wanted there. */
+  uses({ type, name }: PluginConfig): boolean {
+    const prefix = ['codec', 'middleware', 'handler'].includes(type) ? `${type} ${name}` : type
+    return this.report().some(({ slot, current }) => slot === prefix && current.startsWith(`${name} `))
+  }
+
+  #withState(
+    slot: Slot<'handler'>,
+    options: Readonly<Record<string, unknown>> | (() => Readonly<Record<string, unknown>>),
+  ): () => Readonly<Record<string, unknown>> {
+    return () => {
+      const { state: _, ...own } = typeof options === 'function' ? options() : options
+      return { ...own, ...(slot.current ? stateOf(slot.current.component) : {}) }
+    }
+  }
+
+  async #config(type: ComponentType, target: string | PluginConfig): Promise<PluginConfig> {
+    const { plugins, catalogue } = this.#parts
+    if (typeof target === 'string' && !isPath(target)) return catalogue.find(type, target)
+    const config =
+      typeof target === 'string' ? await plugins.load(target) : requirePluginConfig(target, 'the plugin')
+    if (config.type === type) return config
+    await plugins.tidy(config)
+    throw new ServiceError(
+      'invalid-option',
+      `${config.name} ${config.version} is a ${config.type}; it cannot take the place of a ${type}`,
+    )
+  }
+
+  #slot(type: ComponentType, replace: string | undefined, name: string | undefined): Slot<ComponentType> {
+    const { components, codecs, middleware, handlers } = this.#parts
+    const slot: unknown =
+      type === 'handler'
+        ? this.#handlers(handlers, replace, name)
+        : type === 'codec'
+          ? codecs.slot(requireName(type, replace ?? name))
+          : type === 'middleware'
+            ? middleware.slot(requireName(type, replace ?? name))
+            : components.slot(type)
+    return slot as Slot<ComponentType>
+  }
+
+  #handlers(handlers: HandlerSets, replace: string | undefined, name: string | undefined): Slot<'handler'> {
+    if (replace !== undefined || name === undefined) return handlers.slot(replace)
+    return handlers.has(name) ? handlers.slot(name) : handlers.slot()
+  }
+}
+
+function isPath(target: string): boolean {
+  return /[/\\]|\.plugin\.cjs$/.test(target)
+}
+
+function requireName(type: ComponentType, name: string | undefined): string {
+  if (name !== undefined) return name
+  throw new ServiceError(
+    'invalid-option',
+    `a service may have several of type ${type}; say which by its name`,
+  )
+}
