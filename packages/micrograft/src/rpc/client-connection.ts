@@ -159,6 +159,10 @@ export class ClientConnection implements RangeHandler {
     this.#reader.reset(noBytes)
   }
 
+  retire(): void {
+    this.close()
+  }
+
   closed(error: ServiceError | undefined): void {
     this.#over = true
     this.#drain()

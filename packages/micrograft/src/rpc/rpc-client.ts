@@ -131,17 +131,19 @@ class RpcClient implements Client, ExchangeOwner {
     exchange.watch(signal)
     try {
       const connection = this.#peer(node).connection()
-      if (connection instanceof Promise) void this.#startLater(exchange, connection)
+      if (connection instanceof Promise) void this.#startLater(node, exchange, connection)
       else connection.start(exchange, now)
     } catch (error) {
       exchange.failed(error)
     }
   }
 
-  async #startLater(exchange: Exchange, dialling: Promise<ClientConnection>): Promise<void> {
+  async #startLater(node: Node, exchange: Exchange, dialling: Promise<ClientConnection>): Promise<void> {
     this.#waiting.add(exchange)
     try {
-      const connection = await dialling
+      let connection = await dialling
+      // It was asked to move before it could be used.
+      if (connection.draining && !this.#disposed.signal.aborted) connection = await this.#peer(node).connection()
       if (exchange.ended) return
       if (connection.draining) throw connection.error
       connection.start(exchange, DeadlineWheel.now())

@@ -28,6 +28,8 @@ export interface RpcServerOptions extends RpcLimits {
 const defaults = { ...rpcLimits, maxCalls: 10_000, maxStreams: 1000, maxTargets: 256, helloTimeoutMs: 10_000 }
 
 const defaultGraceMs = 10_000
+/** How long idle clients have to close their connections after go-away. */
+const lingerMs = 500
 
 /** Serves the project's own protocol (`docs/wire.md`) on the service's transport. Bodies of requests are Buffers. */
 export function rpcServer(options: RpcServerOptions | undefined, context: ComponentContext): Server {
@@ -123,7 +125,10 @@ class RpcServer implements Server {
     this.#stopped = true
     await this.#listener?.[Symbol.asyncDispose]()
     for (const connection of this.#connections) connection.goAway()
-    if (this.#busy()) await this.#idle(graceMs)
+    const deadline = DeadlineWheel.now() + graceMs
+    await this.#until(() => !this.#busy(), graceMs)
+    // Clients that know go-away close their connections; until then a call may still be on its way.
+    await this.#until(() => this.#connections.size === 0, Math.min(lingerMs, deadline - DeadlineWheel.now()))
     this.#cut()
     clearInterval(this.#sweep)
     await Promise.all([...this.#connections].map((connection) => connection.close()))
@@ -135,12 +140,13 @@ class RpcServer implements Server {
     return false
   }
 
-  /** Resolves when no handler runs, after `graceMs`, or when it is cut short. */
-  async #idle(graceMs: number): Promise<void> {
+  /** Resolves when `reached` holds, after `ms`, or when it is cut short. */
+  async #until(reached: () => boolean, ms: number): Promise<void> {
+    if (reached() || !this.#graceful || ms <= 0) return
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, graceMs)
+      const timer = setTimeout(resolve, ms)
       this.#onChange = () => {
-        if (this.#busy() && this.#graceful) return
+        if (!reached() && this.#graceful) return
         clearTimeout(timer)
         resolve()
       }

@@ -60,6 +60,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
   #streams = 0
   #over = false
   #draining = false
+  #aborted = false
 
   constructor(connection: Connection, owner: ServerConnectionOwner) {
     this.remote = connection.remote
@@ -126,15 +127,20 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     this.#fail(request, error)
   }
 
-  /** Tells the client that no new calls are taken. */
+  retire(): void {
+    this.goAway()
+  }
+
+  /** Asks the client to make its calls elsewhere; those that cross this are still answered. */
   goAway(): void {
     if (this.#draining) return
     this.#draining = true
     this.#outbox.send(goAwayFrame('unavailable', 'the server stops'))
   }
 
-  /** Answers what is open with `error` and aborts it. */
+  /** Answers what is open with `error` and aborts it, and takes nothing more. */
   abort(error: ServiceError): void {
+    this.#aborted = true
     for (const open of this.#open) {
       if (!open) continue
       open.request.abort(error)
@@ -288,7 +294,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
   }
 
   #refusal({ service, endpoint }: IncomingRequest, kind: 'unary' | 'stream'): ServiceError | undefined {
-    if (this.#draining) return new ServiceError('unavailable', `${service} takes no new calls; it stops`)
+    if (this.#aborted) return new ServiceError('unavailable', `${service} takes no new calls; it stops`)
     const { maxCalls } = this.#owner.options
     if (this.#running >= maxCalls) {
       return new ServiceError('overloaded', `the connection has ${maxCalls} calls under way already`)
