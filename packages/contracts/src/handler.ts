@@ -63,7 +63,8 @@ export interface HandlerSet extends AsyncDisposable {
   /**
    * Takes what `dehydrate` of the version before gives, in the turn in which calls come here from
    * there: without it, what that version changed while this one was being made is not seen. It is also
-   * called when a newer version gives up, with that one's state.
+   * called when a newer version gives up, with that one's state. While two versions share calls each
+   * has a state of its own, and at the switch that of the version before is given here.
    */
   hydrate?(state: unknown): void
 }

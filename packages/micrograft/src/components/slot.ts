@@ -79,6 +79,12 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
     return this.#current
   }
 
+  /** All that calls go to: one, or two that share them. */
+  get serving(): readonly Generation<ComponentTypes[K]>[] {
+    const next = this.#sharing ? this.#underway?.next : undefined
+    return [this.#current, next].filter((each) => each !== undefined)
+  }
+
   /** What sits here, e.g. `nats 1.2.0`; `undefined` while nothing does. */
   get label(): string | undefined {
     return this.#current?.label

@@ -17,6 +17,7 @@ const asyncGenerator = Object.getPrototypeOf(async function* () {}) as object
 /** Endpoints that may change while the service runs. */
 export interface MoreEndpoints {
   find(name: string): EndpointDefinition | undefined
+  peek(name: string): EndpointDefinition | undefined
   readonly all: readonly (readonly [string, EndpointDefinition])[]
 }
 
@@ -43,6 +44,12 @@ export class Endpoints {
     for (const [name, definition] of found) this.#definitions.set(name, definition)
   }
 
+  /** What kind of endpoint it is; `undefined` where there is none. */
+  kind(name: string): EndpointDefinition['kind'] | undefined {
+    return (this.#definitions.get(name) ?? this.#more()?.peek(name))?.kind
+  }
+
+  /** The endpoint for a call that begins now. */
   find(name: string): EndpointDefinition | undefined {
     return this.#definitions.get(name) ?? this.#more()?.find(name)
   }

@@ -68,11 +68,20 @@ export class HandlerSets implements AsyncDisposable {
     return this.#slots.has(name)
   }
 
+  /** The endpoint for a call that begins now: where two versions share calls, that of the one whose turn it is. */
   find(endpoint: string): EndpointDefinition | undefined {
     for (const slot of this.#slots.values()) {
       if (!slot.current) continue
-      const picked = slot.pick()
-      const found = this.#of(picked).get(endpoint) ?? this.#of(slot.current).get(endpoint)
+      const found = this.#of(slot.pick()).get(endpoint) ?? this.#anyOf(slot, endpoint)
+      if (found) return found
+    }
+    return undefined
+  }
+
+  /** As `find`, for no call. */
+  peek(endpoint: string): EndpointDefinition | undefined {
+    for (const slot of this.#slots.values()) {
+      const found = this.#anyOf(slot, endpoint)
       if (found) return found
     }
     return undefined
@@ -96,6 +105,14 @@ export class HandlerSets implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const slot of [...this.#slots.values()].reverse()) await slot[Symbol.asyncDispose]()
     this.#slots.clear()
+  }
+
+  #anyOf(slot: Slot<'handler'>, endpoint: string): EndpointDefinition | undefined {
+    for (const generation of slot.serving) {
+      const found = this.#of(generation).get(endpoint)
+      if (found) return found
+    }
+    return undefined
   }
 
   #of(generation: Generation<HandlerSet>): Definitions {

@@ -32,8 +32,8 @@ export class ServiceDispatcher implements Dispatcher {
   }
 
   kind(endpoint: string): 'unary' | 'stream' | undefined {
-    const definition = this.#options.endpoints.find(endpoint)
-    return definition && (definition.kind === 'unary' ? 'unary' : 'stream')
+    const kind = this.#options.endpoints.kind(endpoint)
+    return kind && (kind === 'unary' ? 'unary' : 'stream')
   }
 
   async unary(request: ServerRequest, body: Uint8Array): Promise<ServerReply> {
