@@ -7,8 +7,10 @@ import { failureOf } from './failure.js'
 import { addInspectCommand } from './inspect-command.js'
 import { addKeygenCommand } from './keygen-command.js'
 import { printError } from './output.js'
+import { addPluginsCommand } from './plugins-command.js'
 import { addRunCommand } from './run-command.js'
 import { addServicesCommand } from './services-command.js'
+import { addSwapCommands } from './swap-command.js'
 
 const examples = `
 Examples:
@@ -21,6 +23,8 @@ Examples:
   micrograft inspect hello.plugin.cjs --verify release.pub
   micrograft run greeter.plugin.cjs                        a service from a plugin file of type handler
   micrograft call greeter Say.Hello '{"name":"John"}'
+  micrograft swap greeter handler greeter_v2.plugin.cjs    another version takes over, and no call is lost
+  micrograft rollback greeter handler
 
 Exit status: 0 done, 1 refused, 2 wrong usage. Each error ends with its code in brackets.`
 
@@ -29,7 +33,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 }
 
 const program = new Command('micrograft')
-  .description('Builds, inspects and signs plugin files, and runs and calls services.')
+  .description('Builds, inspects and signs plugin files, and runs, calls and updates services.')
   .usage('<command> [options]')
   .version(version, '-V, --version', 'print the version of this command')
   .helpOption('-h, --help', 'print this')
@@ -47,6 +51,8 @@ addRunCommand(program)
 addServicesCommand(program)
 addDescribeCommand(program)
 addCallCommand(program)
+addPluginsCommand(program)
+addSwapCommands(program)
 
 // Whoever reads the output may have read enough, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

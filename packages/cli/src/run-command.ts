@@ -25,7 +25,7 @@ export function addRunCommand(program: Command): void {
 
 async function runFile(file: string, given: readonly string[], { name, json = false }: Flags): Promise<void> {
   const { createService } = await import('micrograft')
-  const service = createService({ handlers: [file], name })
+  const service = createService({ handlers: [file], name, admin: true })
   try {
     await service.init(splitFlags(given).flags)
     await service.start()

@@ -53,7 +53,7 @@ for (const [what, args, message] of [
   [
     'all commands where none is near',
     ['frobnicate'],
-    "unknown command 'frobnicate'; there are build, inspect, keygen, run, services, describe, call",
+    "unknown command 'frobnicate'; there are build, inspect, keygen, run, services, describe, call, plugins, swap, share, rollback",
   ],
   [
     'the nearest of an unknown option',

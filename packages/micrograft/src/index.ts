@@ -1,4 +1,12 @@
 export * from '@micrograft/contracts'
+export { AdminClient, adminNodes, type AdminAsk, type AdminNode } from './admin/admin-client.js'
+export type {
+  AdminAbout,
+  AdminError,
+  AdminEvent,
+  AdminRequest,
+  AdminSlots,
+} from './admin/admin-protocol.js'
 export type { Backoff } from './calls/backoff.js'
 export type { Caller } from './calls/caller.js'
 export type {

@@ -47,9 +47,9 @@ for (const [what, swapped, targets] of [
     }
 
     let published = 0
-    let publishing = true
+    const stopping = new AbortController()
     const publisherLoop = (async () => {
-      while (publishing) {
+      while (!stopping.signal.aborted) {
         await publisher.publish('numbers', published)
         published++
         if (published % 10 === 0) await pause(1)
@@ -62,7 +62,7 @@ for (const [what, swapped, targets] of [
         await until('publishing goes on', () => published > before + 20)
       }
     }
-    publishing = false
+    stopping.abort()
     await publisherLoop
     await until('all that was published has come', () =>
       [queued, all.one, all.two].every(({ counts }) => counts.size === published),

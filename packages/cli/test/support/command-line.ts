@@ -61,7 +61,8 @@ export async function commandLine(t: TestContext): Promise<CommandLine> {
   function run(args: readonly string[]) {
     const child = spawn(process.execPath, [bin, ...args], {
       cwd: folder,
-      env,
+      // Sockets of services go there too, away from those of other tests.
+      env: { ...env, XDG_RUNTIME_DIR: folder },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     children.add(child)

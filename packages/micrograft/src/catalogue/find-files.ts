@@ -19,12 +19,33 @@ export async function findPluginFiles(entry: string): Promise<readonly string[]>
   return isFolder ? list(path, /./, entry) : [path]
 }
 
+/**
+ * The plugin files in a folder, which may have none yet.
+ * @throws `invalid-option` where there is no such folder.
+ */
+export async function pluginFilesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(folder))
+      .filter((name) => name.endsWith(pluginSuffix))
+      .sort()
+      .map((name) => join(resolve(folder), name))
+  } catch (error) {
+    throw new ServiceError(
+      'invalid-option',
+      `the folder of plugins ${folder} cannot be read: make it, or name another`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
 async function list(folder: string, pattern: RegExp, entry: string): Promise<readonly string[]> {
-  const names = await readdir(folder).catch(() => [] as string[])
-  const found = names.filter((name) => name.endsWith(pluginSuffix) && pattern.test(name)).sort()
+  const files = await pluginFilesIn(folder).catch(() => [] as string[])
+  const found = files.filter((path) => pattern.test(basename(path)))
   if (found.length === 0)
     throw new ServiceError('not-found', `no plugin file is in ${entry}; its files are named *${pluginSuffix}`)
-  return found.map((name) => join(folder, name))
+  return found
 }
 
 function toPattern(glob: string): RegExp {

@@ -1,5 +1,5 @@
 import { ServiceError } from '@micrograft/contracts'
-import { Tally } from './tally.js'
+import type { Tally } from './tally.js'
 
 /** What a `newFunc` gets; a function where that is known only when it is made. */
 export type ComponentOptions = Readonly<Record<string, unknown>> | (() => Readonly<Record<string, unknown>>)

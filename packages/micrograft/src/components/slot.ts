@@ -24,6 +24,9 @@ export interface SlotOptions<T> {
   readonly shares?: boolean | undefined
 }
 
+/** How often it is told what is still under way on the old component. */
+const progressMs = 500
+
 /** A swap that has made its switch, or shares calls, and may go back. */
 interface Underway<T> {
   readonly old: Generation<T>
@@ -298,7 +301,9 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
     old.tally = next.tally = undefined
     this.#previous = old.candidate
     this.#tell(underway, 'draining')
+    const progress = setInterval(() => this.#tell(underway, 'draining'), progressMs).unref()
     const { drained, error } = await this.#retire(old, options.drainMs)
+    clearInterval(progress)
     this.#tell(underway, 'done', error, drained)
     return this.#report(underway, 'swapped', drained)
   }

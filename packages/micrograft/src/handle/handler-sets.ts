@@ -89,7 +89,9 @@ export class HandlerSets implements AsyncDisposable {
 
   /** Every endpoint with its definition, of what calls go to. */
   get all(): readonly (readonly [string, EndpointDefinition])[] {
-    return [...this.#slots.values()].flatMap(({ current }) => (current ? [...this.#of(current)] : []))
+    const all: (readonly [string, EndpointDefinition])[] = []
+    for (const { current } of this.#slots.values()) if (current) all.push(...this.#of(current))
+    return all
   }
 
   /** Version of the plugin that the first handlers come from. */

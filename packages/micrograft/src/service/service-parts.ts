@@ -1,6 +1,7 @@
 import { ServiceError, type PluginConfig, type SharedType } from '@micrograft/contracts'
 import { Caller } from '../calls/caller.js'
 import type { Catalogue } from '../catalogue/catalogue.js'
+import { pluginFilesIn } from '../catalogue/find-files.js'
 import type { Plugins } from '../catalogue/plugins.js'
 import { Codecs } from '../codec/codecs.js'
 import { importedPlugin, resolveChoice, type ResolvedChoice } from '../components/choice.js'
@@ -151,17 +152,16 @@ async function loadPlugins(
     if (imported) catalogue.add(imported)
   }
   for (const each of plugins) if (typeof each !== 'string') catalogue.add(each)
-  const files = [
-    ...plugins.filter((each) => typeof each === 'string'),
-    ...(flags.plugin ?? []),
-    ...(settings.pluginDir === undefined ? [] : [settings.pluginDir]),
-  ]
-  await loader.loadAll(files, (entry, error) => {
+  const files = [...plugins.filter((each) => typeof each === 'string'), ...(flags.plugin ?? [])]
+  const onError = (entry: string, error: Error) => {
     if (settings.pluginErrors === 'stop') throw error
     process.emitWarning(`the plugin ${entry} was not loaded: ${error.message}`, {
       type: 'MicrograftWarning',
     })
-  })
+  }
+  await loader.loadAll(files, onError)
+  if (settings.pluginDir !== undefined && (await pluginFilesIn(settings.pluginDir)).length > 0)
+    await loader.loadAll([settings.pluginDir], onError)
 }
 
 /** Flags before options in code, each checked against the catalogue now. */

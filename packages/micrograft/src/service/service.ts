@@ -11,6 +11,9 @@ import {
   type Store,
   type Subscription,
 } from '@micrograft/contracts'
+import { adminPath } from '../admin/admin-directory.js'
+import { AdminSocket } from '../admin/admin-socket.js'
+import { adminTarget } from '../admin/admin-target.js'
 import type { Caller } from '../calls/caller.js'
 import { Catalogue } from '../catalogue/catalogue.js'
 import { Plugins } from '../catalogue/plugins.js'
@@ -23,7 +26,7 @@ import { ServiceDispatcher } from '../handle/service-dispatcher.js'
 import { builtIns } from './built-ins.js'
 import { Doors } from './doors.js'
 import { Registration } from './registration.js'
-import { checkOptions, settle, type ServiceOptions } from './service-options.js'
+import { checkOptions, settle, type ServiceOptions, type Settings } from './service-options.js'
 import { makeParts, type Parts } from './service-parts.js'
 import { SwapEvents } from './swap-events.js'
 import type { ServiceSwapOptions } from './swaps.js'
@@ -45,6 +48,9 @@ export class Service implements AsyncDisposable {
   #server: ServerAddress | undefined
   #registration: Registration | undefined
   #stopping: Promise<void> | undefined
+  #admin: AdminSocket | undefined
+  /** Whether this process is the service's: it was started by `run`. */
+  #runs = false
 
   /** @throws `invalid-option` */
   constructor(options: ServiceOptions) {
@@ -62,6 +68,16 @@ export class Service implements AsyncDisposable {
   /** What the service is registered as; `undefined` while it serves nothing. */
   get address(): string | undefined {
     return this.#server && (this.#parts?.settings.advertise ?? this.#server.address)
+  }
+
+  /** Where the service can be asked for swaps; `undefined` where it cannot. */
+  get adminPath(): string | undefined {
+    return this.#admin?.path
+  }
+
+  /** What a flag may choose, by type. */
+  get catalogue(): Catalogue {
+    return this.#catalogue
   }
 
   /** Plugin files of this service, as go-micro's plugin package has them: `load`, `init`. */
@@ -188,6 +204,7 @@ export class Service implements AsyncDisposable {
    * prints the flags and ends at once.
    */
   async run({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    this.#runs = true
     await this.init()
     if (this.#ready().help) {
       process.stdout.write(helpText(this.name, this.#catalogue))
@@ -270,8 +287,14 @@ export class Service implements AsyncDisposable {
     const { settings, components } = this.#ready()
     const serves = this.#endpoints.names.length > 0
     await components.start(serves ? ['logger', 'registry', 'transport', 'server'] : [])
+    await this.#follow(settings)
     for (const begin of this.#waiting.splice(0)) await begin()
-    if (!serves) return
+    if (serves) await this.#serve()
+    await this.#openAdmin(settings)
+  }
+
+  async #serve(): Promise<void> {
+    const { settings, components } = this.#ready()
     const context: HostContext = {
       dispatcher: new ServiceDispatcher({
         service: settings.name,
@@ -294,6 +317,34 @@ export class Service implements AsyncDisposable {
     components.use('logger').info('started', { service: settings.name, address: this.address })
   }
 
+  /** Takes newer versions of plugins that it uses: those that appear in its folder, and those that its platform is told to prefer. */
+  async #follow({ pluginDir }: Settings): Promise<void> {
+    this.#plugins.follow((config) => void this.#prefer(config))
+    if (pluginDir === undefined) return
+    const { platform } = this.#plugins
+    platform.events.on('refused', ({ path, error }) => this.log.warn('plugin file refused', { path, error }))
+    await platform.watch(pluginDir)
+  }
+
+  async #prefer(config: PluginConfig): Promise<void> {
+    const { swaps } = this.#ready()
+    try {
+      if (swaps.wants(config)) await swaps.swap(config.type, config, { by: 'preference' })
+      else if (!swaps.has(config)) this.#catalogue.add(config)
+    } catch (error) {
+      this.log.warn('newer plugin not taken', { plugin: `${config.name} ${config.version}`, error })
+    }
+  }
+
+  async #openAdmin({ name, id }: Settings): Promise<void> {
+    const { admin = this.#runs } = this.#options
+    if (admin === false) return
+    this.#admin = await AdminSocket.open(
+      admin === true ? await adminPath(name, id) : admin,
+      adminTarget(this),
+    )
+  }
+
   async #stop(): Promise<void> {
     const before = this.#state
     this.#state = 'stopped'
@@ -306,6 +357,7 @@ export class Service implements AsyncDisposable {
         errors.push(error)
       }
     }
+    await step(() => this.#admin?.[Symbol.asyncDispose]())
     await step(() => this.#registration?.[Symbol.asyncDispose]())
     if (parts && before === 'started' && this.#server)
       await step(() => parts.components.use('server').stop({ graceMs: parts.settings.graceMs }))

@@ -86,10 +86,22 @@ export class Swaps {
     return [...components.report(), ...handlers.report(), ...middleware.report(), ...codecs.report()]
   }
 
-  /** Whether a component of this plugin sits in a slot, so that a newer version of it is wanted there. */
-  uses({ type, name }: PluginConfig): boolean {
-    const prefix = ['codec', 'middleware', 'handler'].includes(type) ? `${type} ${name}` : type
-    return this.report().some(({ slot, current }) => slot === prefix && current.startsWith(`${name} `))
+  /** Whether another version of this plugin sits in a slot, so that this one is wanted there. */
+  wants(config: PluginConfig): boolean {
+    return this.#holds(config) && !this.has(config)
+  }
+
+  /** Whether this version of the plugin sits in its slot. */
+  has({ type, name, version }: PluginConfig): boolean {
+    return this.report().some(
+      ({ slot, current }) => slot === slotName(type, name) && current === `${name} ${version}`,
+    )
+  }
+
+  #holds({ type, name }: PluginConfig): boolean {
+    return this.report().some(
+      ({ slot, current }) => slot === slotName(type, name) && current.startsWith(`${name} `),
+    )
   }
 
   #withState(
@@ -132,6 +144,10 @@ export class Swaps {
     if (replace !== undefined || name === undefined) return handlers.slot(replace)
     return handlers.has(name) ? handlers.slot(name) : handlers.slot()
   }
+}
+
+function slotName(type: ComponentType, name: string): string {
+  return ['codec', 'middleware', 'handler'].includes(type) ? `${type} ${name}` : type
 }
 
 function isPath(target: string): boolean {

@@ -5,7 +5,7 @@ import type { Service } from 'micrograft'
 export class CallLoad implements AsyncDisposable {
   done = 0
   readonly failures: Error[] = []
-  #running = true
+  readonly #stopping = new AbortController()
   readonly #workers: Promise<void>[]
 
   constructor(caller: Service, workers = 16, target = 'greeter') {
@@ -14,7 +14,7 @@ export class CallLoad implements AsyncDisposable {
 
   /** Ends it and expects that every call was answered right. */
   async end(): Promise<void> {
-    this.#running = false
+    this.#stopping.abort()
     await Promise.all(this.#workers)
     assert.deepEqual(
       this.failures.slice(0, 3).map((error) => error.stack),
@@ -25,12 +25,12 @@ export class CallLoad implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#running = false
+    this.#stopping.abort()
     await Promise.all(this.#workers)
   }
 
   async #work(caller: Service, target: string, worker: number): Promise<void> {
-    for (let i = 0; this.#running; i++) {
+    for (let i = 0; !this.#stopping.signal.aborted; i++) {
       const name = `${worker}-${i}`
       try {
         const reply = await caller.client.call<{ msg: string }>(
