@@ -72,8 +72,12 @@ function checkCommand(path, line, command) {
       return script !== undefined && !(script in scripts) && `there is no script ${script}`
     },
     node: () => {
-      const local = blocksOf(texts.get(path)).some(({ code }) => code.startsWith(`// ${first}\n`))
-      return !local && !existsSync(join(root, first)) && `there is no file ${first}`
+      const script = first === '--test' ? second : first
+      const names = [script, script.replace(/\.js$/, '.ts')]
+      const local = blocksOf(texts.get(path)).some(({ code }) =>
+        names.some((name) => code.startsWith(`// ${name}\n`)),
+      )
+      return !local && !existsSync(join(root, script)) && `there is no file ${script}`
     },
     micrograft: () =>
       !existsSync(join(root, `packages/cli/src/${first}-command.ts`)) &&

@@ -27,7 +27,8 @@ export interface PublishContext {
 /**
  * Goes around calls and messages. Each function is optional, gets what goes in and a `next`, and
  * gives what comes out; it calls `next` once, or not at all to answer itself, or again to retry. The
- * first in the list is the outermost. For a stream, `request` and the result are async iterables.
+ * first in the list is the outermost. For a stream, `request` and the result are async iterables; in
+ * `handle`, what a server stream takes and what a client stream gives is the one value.
  */
 export interface Middleware {
   readonly name: string

@@ -51,9 +51,16 @@ export interface ConnectionHandler {
 export interface Listener extends AsyncDisposable {
   /** What a peer dials, with the port that was chosen, e.g. `127.0.0.1:4431` or `unix:/run/user/1000/x.sock`. */
   readonly address: string
+  /** Whether it is open to TLS alone: the node's metadata `secure` is `true` then. @default false */
+  readonly secure?: boolean | undefined
 }
 
 export interface DialOptions extends CallOptions {
+  /**
+   * Dials with TLS, as the node's metadata `secure` asks for. A transport that was made for TLS dials no
+   * other way, whatever a registry says. @default as the transport was made
+   */
+  readonly secure?: boolean | undefined
   /** Longest wait for a connection, in milliseconds. @default 5000 */
   readonly timeoutMs?: number | undefined
 }
@@ -91,7 +98,8 @@ export interface Transport extends AsyncDisposable {
   ): Promise<Listener>
   /**
    * Connects to `address`.
-   * @throws `unavailable` where nobody listens or the peer is not reached in time.
+   * @throws `unavailable` where nobody listens, or the peer is not reached in time or cannot be
+   *   believed; `unsupported` for `secure` where the transport has no TLS.
    */
   dial(address: string, handler: ConnectionHandler, options?: DialOptions): Promise<Connection>
 }

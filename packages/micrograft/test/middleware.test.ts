@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ServiceError, type Middleware } from 'micrograft'
+import { ServiceError, twoWay, type CallContext, type Middleware } from 'micrograft'
 import { until } from '@micrograft/testing'
 import { pair } from './support/pair.js'
 
@@ -91,4 +91,65 @@ test('can change the request and its metadata, answer itself, refuse, and call a
     shaped: 'yes',
   })
   assert.equal(calls, 2)
+})
+
+test('a stream goes through middleware as async iterables that it may change, both ways, on both sides', async (t) => {
+  const times = (factor: number) =>
+    async function* (values: AsyncIterable<number>): AsyncGenerator<number> {
+      for await (const value of values) yield value * factor
+    }
+  const both =
+    (inward: number, outward: number) =>
+    async (context: CallContext, next: (context: CallContext) => Promise<unknown>): Promise<unknown> => {
+      const request = times(inward)(context.request as AsyncIterable<number>)
+      return times(outward)((await next({ ...context, request })) as AsyncIterable<number>)
+    }
+  const { caller } = await pair(
+    t,
+    (service) =>
+      service.handle('Sum', {
+        Running: twoWay({
+          async *handle(numbers: AsyncIterable<number>) {
+            let sum = 0
+            for await (const n of numbers) yield (sum += n)
+          },
+        }),
+      }),
+    {
+      service: { middleware: [{ name: 'inside', handle: both(2, 3) }] },
+      caller: { middleware: [{ name: 'outside', call: both(5, 7) }] },
+    },
+  )
+  const stream = caller.client.open<number, number>('greeter', 'Sum.Running')
+  for (const n of [1, 2]) await stream.send(n)
+  await stream.end()
+  const got: number[] = []
+  for await (const n of stream) got.push(n)
+  assert.deepEqual(got, [1 * 5 * 2 * 3 * 7, 3 * 5 * 2 * 3 * 7])
+})
+
+test('middleware around a handler sees that the caller has given up', async (t) => {
+  let reason: unknown
+  const { caller } = await pair(
+    t,
+    (service) => service.handle('Say', { Never: () => new Promise(() => undefined) }),
+    {
+      service: {
+        middleware: [
+          {
+            name: 'watching',
+            handle: (context, next) => {
+              context.signal?.addEventListener('abort', () => (reason = context.signal?.reason))
+              return next({ ...context })
+            },
+          },
+        ],
+      },
+    },
+  )
+  await assert.rejects(caller.client.call('greeter', 'Say.Never', {}, { timeoutMs: 100, retries: 0 }), {
+    code: 'timeout',
+  })
+  await until('the handler side knows', () => reason !== undefined)
+  assert.equal((reason as { code?: string }).code, 'timeout')
 })

@@ -1,4 +1,6 @@
 export { comply, type Case, type ComplyOptions, type TestFunction } from './case.js'
+export { middlewareCases, type MiddlewareSubject } from './middleware-cases.js'
+export { handlerCases, type Asking, type HandlerSubject } from './handler-cases.js'
 export { clientServerCases, type ClientServerSubject, type ServedNode } from './client-server-cases.js'
 export { componentContext, silent } from './context.js'
 export { registryCases, registrySubject, type RegistrySubject } from './registry-cases.js'

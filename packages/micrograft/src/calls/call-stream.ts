@@ -1,11 +1,11 @@
 import { ServiceError, type ClientStream, type Codec, type Metadata } from '@micrograft/contracts'
 import type { CallStream } from './caller-types.js'
 
-interface Opened {
-  readonly stream: ClientStream
-  /** What is sent, as middleware passed it on. */
-  readonly messages: unknown
-}
+/** What opens a stream: it is told of the stream that it opened, and gives what comes back, as middleware passed it on. */
+export type OpenThrough<I> = (
+  outgoing: AsyncIterable<I>,
+  opened: (stream: ClientStream, outgoing: unknown) => AsyncIterable<unknown>,
+) => Promise<unknown>
 
 /**
  * Opens a stream through middleware and gives its caller's end. Middleware sees what is sent as an
@@ -14,18 +14,17 @@ interface Opened {
 export function openStream<I, O>(
   codec: Codec,
   onMetadata: ((metadata: Metadata) => void) | undefined,
-  open: (messages: AsyncIterable<I>) => Promise<unknown>,
+  open: OpenThrough<I>,
 ): CallStream<I, O> {
   const outgoing = new Handover<I>()
   let stream: ClientStream | undefined
   let disposed = false
-  const result = open(outgoing).then(async (opened) => {
-    const { stream: made, messages } = opened as Opened
+  const result = open(outgoing, (made, messages) => {
     stream = made
-    if (disposed) await made[Symbol.asyncDispose]()
-    void pump(messages as AsyncIterable<I>, made, codec, outgoing)
+    if (disposed) void made[Symbol.asyncDispose]()
+    else void pump(messages as AsyncIterable<I>, made, codec, outgoing)
     if (onMetadata) made.metadata.then(onMetadata, () => undefined)
-    return made
+    return decoded(made, codec)
   })
   result.catch((error: unknown) => outgoing.fail(error))
 
@@ -40,12 +39,16 @@ export function openStream<I, O>(
     [Symbol.asyncDispose]: dispose,
     async *[Symbol.asyncIterator]() {
       try {
-        for await (const bytes of (await result).messages) yield codec.decode(bytes) as O
+        yield* (await result) as AsyncIterable<O>
       } finally {
         await dispose()
       }
     },
   }
+}
+
+async function* decoded(stream: ClientStream, codec: Codec): AsyncGenerator {
+  for await (const bytes of stream.messages) yield codec.decode(bytes)
 }
 
 async function pump<I>(

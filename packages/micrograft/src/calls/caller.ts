@@ -93,7 +93,7 @@ export class Caller implements AsyncDisposable {
     const { metadata = options.parent?.metadata ?? noMetadata, signal } = options
     const contentType = options.contentType ?? json
     const codec = this.#options.codec(contentType)
-    return openStream<I, O>(codec, options.onMetadata, (messages) =>
+    return openStream<I, O>(codec, options.onMetadata, (messages, opened) =>
       this.#options
         .chains()
         .call({ service, endpoint, metadata, signal, stream: true, request: messages }, async (context) => {
@@ -112,7 +112,7 @@ export class Caller implements AsyncDisposable {
               return this.#options.client.stream(node, request, { signal: bounded })
             },
           )
-          return { stream, messages: context.request }
+          return opened(stream, context.request)
         }),
     )
   }

@@ -1,4 +1,4 @@
-import { isMessage, toBinary, type Registry } from '@bufbuild/protobuf'
+import type { Registry } from '@bufbuild/protobuf'
 import { resolveOptions, ServiceError, type Codec } from '@micrograft/contracts'
 
 export interface ProtobufCodecOptions {
@@ -11,17 +11,19 @@ export interface ProtobufCodecOptions {
  * they are given as bytes: who knows the message reads them, with `fromBinary` or with the schema of
  * its endpoint.
  */
-export function protobufCodec(options?: ProtobufCodecOptions): Codec {
+export async function protobufCodec(options?: ProtobufCodecOptions): Promise<Codec> {
   const { registry } = resolveOptions('the options of the protobuf codec', { registry: undefined }, options)
+  // Loading the library takes half the start of a service: one without descriptors does without it.
+  const library = registry && (await import('@bufbuild/protobuf'))
   return {
     name: 'protobuf',
     contentTypes: ['application/protobuf', 'application/x-protobuf'],
     text: false,
     encode(value) {
       if (value instanceof Uint8Array) return value.slice()
-      const name = isMessage(value) ? value.$typeName : undefined
+      const name = typeNameOf(value)
       const descriptor = name === undefined ? undefined : registry?.getMessage(name)
-      if (descriptor) return toBinary(descriptor, value as never)
+      if (library && descriptor) return library.toBinary(descriptor, value as never)
       const what =
         name === undefined
           ? `not ${typeof value}`
@@ -30,4 +32,9 @@ export function protobufCodec(options?: ProtobufCodecOptions): Codec {
     },
     decode: (bytes) => Uint8Array.prototype.slice.call(bytes),
   }
+}
+
+function typeNameOf(value: unknown): string | undefined {
+  const name = (value as { readonly $typeName?: unknown } | null | undefined)?.$typeName
+  return typeof name === 'string' ? name : undefined
 }

@@ -46,7 +46,10 @@ export class ServiceDispatcher implements Dispatcher {
           service: request.service,
           endpoint: request.endpoint,
           metadata: request.metadata,
-          signal: undefined,
+          // Only made for who looks at it.
+          get signal() {
+            return request.signal
+          },
           stream: false,
           request: codec.decode(body),
         },

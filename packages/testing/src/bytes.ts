@@ -1,0 +1,7 @@
+export function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes)
+}
+
+export function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}
