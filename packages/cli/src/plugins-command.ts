@@ -20,7 +20,7 @@ export function addPluginsCommand(program: Command): void {
 
 async function showPlugins(service: string, flags: NodeFlags): Promise<void> {
   const answers = await askNodes(service, flags, (client) => client.ask<AdminSlots>({ do: 'slots' }))
-  const nodes = answers.map(({ node: { node, pid }, answer }) => ({ node, pid, ...answer }))
+  const nodes = answers.map(({ node: { node, pid }, answer }) => Object.assign(answer, { node, pid }))
   const text = nodes.map(({ node, pid, slots, plugins }) =>
     [
       strong(`${printable(node)} (process ${pid})`),

@@ -5,7 +5,11 @@ import type { AdminAbout, AdminEvent, AdminRequest, AdminResponse } from './admi
 import { readLines } from './lines.js'
 
 /** A request without its number. */
-export type AdminAsk = AdminRequest extends infer R ? (R extends { id: number } ? Omit<R, 'id'> : never) : never
+export type AdminAsk = AdminRequest extends infer R
+  ? R extends { id: number }
+    ? Omit<R, 'id'>
+    : never
+  : never
 
 interface Waiting {
   readonly resolve: (result: unknown) => void
@@ -85,7 +89,7 @@ export async function adminNodes(service?: string): Promise<readonly AdminNode[]
       // Without one, its process is gone.
       const about = await client?.ask<AdminAbout>({ do: 'about' }).catch(() => undefined)
       client?.[Symbol.dispose]()
-      return about && { ...about, path }
+      return about && Object.assign(about, { path })
     }),
   )
   return found
