@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -42,11 +43,13 @@ interface Run {
 }
 
 function start(t: TestContext, name: string, args: readonly string[], env: Record<string, string>): Run {
+  const runtime = join(folder, t.name.replace(/\W/g, ''))
+  mkdirSync(runtime, { recursive: true, mode: 0o700 })
   const child = spawn(process.execPath, [program(name), ...args], {
     env: {
       PATH: process.env['PATH'],
       TMPDIR: folder,
-      XDG_RUNTIME_DIR: join(folder, t.name.replace(/\W/g, '')),
+      XDG_RUNTIME_DIR: runtime,
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

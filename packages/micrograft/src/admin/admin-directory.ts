@@ -1,7 +1,13 @@
 import { readdir } from 'node:fs/promises'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
-import { defaultDirectory, ownDirectory } from '../transport/unix-path.js'
+import { dirname, join } from 'node:path'
+import { ownFolder } from '../registry/private-directory.js'
+import { ownDirectory } from '../transport/unix-path.js'
+
+/** What is left for a folder of what the kernel takes as the path of a socket: 104 bytes at least, with a NUL. */
+const maxServiceBytes = 24
+const maxNameBytes = maxServiceBytes + '.12345678.sock'.length
+const maxFolderBytes = 103 - maxNameBytes - 1
 
 const pipes = String.raw`\\.\pipe` + '\\'
 
@@ -10,10 +16,10 @@ const pipes = String.raw`\\.\pipe` + '\\'
  * folder, made with mode 0700, or a named pipe on Windows. Both parts are cut: the kernel takes few bytes.
  */
 export async function adminPath(service: string, id: string): Promise<string> {
-  const name = `${service.slice(0, 40)}.${id.slice(0, 8)}.sock`
+  const name = `${service.slice(0, maxServiceBytes)}.${id.slice(0, 8)}.sock`
   if (process.platform === 'win32') return `${pipes}${pipePrefix()}${name}`
   const folder = adminFolder()
-  await ownDirectory(defaultDirectory())
+  await ownDirectory(dirname(folder))
   await ownDirectory(folder)
   return join(folder, name)
 }
@@ -23,13 +29,15 @@ export async function adminPaths(service = ''): Promise<readonly string[]> {
   const [folder, prefix] = process.platform === 'win32' ? [pipes, pipePrefix()] : [adminFolder(), '']
   const names = await readdir(folder).catch(() => [] as string[])
   return names
-    .filter((name) => name.startsWith(prefix + service.slice(0, 40)) && name.endsWith('.sock'))
+    .filter((name) => name.startsWith(prefix + service.slice(0, maxServiceBytes)) && name.endsWith('.sock'))
     .sort()
     .map((name) => join(folder, name))
 }
 
+/** The user's own folder, or a shorter one where its path leaves no room for a socket's. */
 function adminFolder(): string {
-  return join(defaultDirectory(), 'admin')
+  const own = join(ownFolder(), 'admin')
+  return Buffer.byteLength(own) <= maxFolderBytes ? own : `/tmp/micrograft-${userInfo().uid}/admin`
 }
 
 function pipePrefix(): string {

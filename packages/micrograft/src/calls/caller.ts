@@ -5,6 +5,7 @@ import {
   type Codec,
   type Metadata,
   type Node,
+  type SelectOptions,
   type Selection,
   type Selector,
   type UnaryRequest,
@@ -30,13 +31,18 @@ export interface CallerOptions {
   readonly service: string
   readonly defaults: CallDefaults
   readonly codec: (contentType: string) => Codec
-  readonly client: Client
+  /** The client for a protocol, the service's own where none is named. @throws `unsupported` where there is none. */
+  readonly client: (protocol: string | undefined) => Client
+  /** Resolves when the service's own client is there, so that its protocol is known. */
+  readonly ready: () => Promise<unknown>
   readonly selector: Selector
   readonly chains: () => Chains
 }
 
 const noMetadata: Metadata = Object.freeze({})
 const json = 'application/json'
+/** Of a node that was chosen and then passed over. */
+const notCalled = { error: new ServiceError('canceled', 'the node was not called'), durationMs: 0 }
 
 /** Calls other services: chooses a node, tries again, holds deadlines, goes through middleware. */
 export class Caller implements AsyncDisposable {
@@ -67,7 +73,7 @@ export class Caller implements AsyncDisposable {
         const contentType = options.contentType ?? json
         const codec = this.#options.codec(contentType)
         const body = codec.encode(context.request)
-        const reply = await this.#attempts(service, endpoint, options, (node, timeoutMs, bounded) => {
+        const reply = await this.#attempts(service, endpoint, options, (client, node, timeoutMs, bounded) => {
           const unary: UnaryRequest = {
             service,
             endpoint,
@@ -76,7 +82,7 @@ export class Caller implements AsyncDisposable {
             timeoutMs,
             body,
           }
-          return this.#options.client.call(node, unary, { signal: bounded })
+          return client.call(node, unary, { signal: bounded })
         })
         options.onMetadata?.(reply.metadata)
         return this.#options.codec(reply.contentType || contentType).decode(reply.body)
@@ -101,7 +107,7 @@ export class Caller implements AsyncDisposable {
             service,
             endpoint,
             { timeoutMs: 0, ...options },
-            (node, timeoutMs, bounded) => {
+            (client, node, timeoutMs, bounded) => {
               const request: ClientRequest = {
                 service,
                 endpoint,
@@ -109,7 +115,7 @@ export class Caller implements AsyncDisposable {
                 metadata: context.metadata,
                 timeoutMs,
               }
-              return this.#options.client.stream(node, request, { signal: bounded })
+              return client.stream(node, request, { signal: bounded })
             },
           )
           return opened(stream, context.request)
@@ -196,7 +202,12 @@ export class Caller implements AsyncDisposable {
     service: string,
     endpoint: string,
     options: RequestOptions,
-    attempt: (node: Node, timeoutMs: number | undefined, signal: AbortSignal | undefined) => Promise<R>,
+    attempt: (
+      client: Client,
+      node: Node,
+      timeoutMs: number | undefined,
+      signal: AbortSignal | undefined,
+    ) => Promise<R>,
   ): Promise<R> {
     const {
       retries = this.#options.defaults.retries,
@@ -212,10 +223,13 @@ export class Caller implements AsyncDisposable {
     for (let tries = 0; ; tries++) {
       signal?.throwIfAborted()
       const timeoutMs = remaining(deadline, service, endpoint)
-      const node = selection ? selection.next({ ...select, avoid: tried }) : fixedNode(address as string)
+      const node = selection
+        ? this.#choose(selection, { ...select, avoid: tried })
+        : fixedNode(address as string)
       const started = performance.now()
       try {
-        const result = await attempt(node, timeoutMs, signal)
+        const client = this.#options.client(node.metadata['protocol'])
+        const result = await attempt(client, node, timeoutMs, signal)
         selection?.mark(node, { durationMs: performance.now() - started })
         return result
       } catch (error) {
@@ -229,10 +243,25 @@ export class Caller implements AsyncDisposable {
     }
   }
 
+  /** A node that is called by the service's own client where there is one, else one of another protocol. */
+  #choose(selection: Selection, options: SelectOptions): Node {
+    const node = selection.next(options)
+    const { protocol } = this.#options.client(undefined)
+    if (node.metadata['protocol'] === undefined || node.metadata['protocol'] === protocol) return node
+    try {
+      const own = selection.next({ ...options, labels: { ...options.labels, protocol } })
+      selection.mark(node, notCalled)
+      return own
+    } catch {
+      return node
+    }
+  }
+
   #select(service: string): Promise<Selection> {
     let selection = this.#selections.get(service)
     if (!selection) {
-      selection = this.#options.selector.select(service)
+      const { selector, ready } = this.#options
+      selection = ready().then(() => selector.select(service))
       this.#selections.set(service, selection)
       selection.catch(() => this.#selections.delete(service))
     }

@@ -16,16 +16,22 @@ export function hint(name: string, known: readonly string[]): string {
   return `${near === undefined ? '' : ` (did you mean ${near}?)`}; ${list}`
 }
 
-/** How many characters must be put in, taken out or changed (Levenshtein). Long names are cut: this is for people. */
+/** How many characters must be put in, taken out, changed or swapped with the next (Damerau-Levenshtein). Long names are cut: this is for people. */
 function editDistance(a: string, b: string): number {
   const [x, y] = [a.slice(0, 64), b.slice(0, 64)]
+  let before: number[] = []
   let row = Array.from({ length: y.length + 1 }, (_, i) => i)
   for (let i = 1; i <= x.length; i++) {
     const next = [i]
     for (let j = 1; j <= y.length; j++) {
       const change = (row[j - 1] as number) + (x[i - 1] === y[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
+      const swapped =
+        x[i - 1] === y[j - 2] && x[i - 2] === y[j - 1] && i > 1 && j > 1
+          ? (before[j - 2] as number) + 1
+          : Infinity
+      next.push(Math.min(change, swapped, (row[j] as number) + 1, (next[j - 1] as number) + 1))
     }
+    before = row
     row = next
   }
   return row[y.length] as number

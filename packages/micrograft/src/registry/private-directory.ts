@@ -10,11 +10,16 @@ export interface PrivatePath {
   readonly above: readonly string[]
 }
 
-/** Where the local registry of this user is, unless it is told otherwise. */
-export function defaultDirectory(): PrivatePath {
+/** This user's folder for what processes share on one machine. */
+export function ownFolder(): string {
   const uid = process.getuid?.()
   const runtime = runtimeDirectory(uid)
-  const own = runtime ? join(runtime, 'micrograft') : join(tmpdir(), `micrograft-${uid ?? 'user'}`)
+  return runtime ? join(runtime, 'micrograft') : join(tmpdir(), `micrograft-${uid ?? 'user'}`)
+}
+
+/** Where the local registry of this user is, unless it is told otherwise. */
+export function defaultDirectory(): PrivatePath {
+  const own = ownFolder()
   return { path: join(own, 'registry'), above: [own] }
 }
 

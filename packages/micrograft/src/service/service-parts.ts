@@ -1,4 +1,4 @@
-import { ServiceError, type PluginConfig, type SharedType } from '@micrograft/contracts'
+import { ServiceError, type Client, type PluginConfig, type SharedType } from '@micrograft/contracts'
 import { Caller } from '../calls/caller.js'
 import type { Catalogue } from '../catalogue/catalogue.js'
 import { pluginFilesIn } from '../catalogue/find-files.js'
@@ -93,7 +93,8 @@ export async function makeParts(
     service: settings.name,
     defaults: { timeoutMs: settings.callTimeoutMs, retries: settings.callRetries },
     codec: codecs.find,
-    client: components.use('client'),
+    client: clientsOf(components, catalogue),
+    ready: () => components.slot('client').take(),
     selector: components.use('selector'),
     chains: () => chains,
   })
@@ -105,6 +106,26 @@ export async function makeParts(
   })
   const swaps = new Swaps({ catalogue, plugins, maker, components, codecs, middleware, handlers })
   return { settings, flags, components, codecs, middleware, handlers, swaps, chains, caller, events, help }
+}
+
+/** The service's own client, and for a node of another protocol the one that is called by that name. */
+function clientsOf(components: Components, catalogue: Catalogue): (protocol: string | undefined) => Client {
+  const own = components.use('client')
+  const others = new Map<string, Client>()
+  return (protocol) => {
+    if (protocol === undefined || protocol === own.protocol) return own
+    let other = others.get(protocol)
+    if (!other) {
+      if (!catalogue.names('client').includes(protocol))
+        throw new ServiceError(
+          'unsupported',
+          `the node speaks ${protocol}, and there is no client of that name; there are ${catalogue.names('client').join(', ')}`,
+        )
+      other = components.use('client', protocol)
+      others.set(protocol, other)
+    }
+    return other
+  }
 }
 
 /** Makes the handlers that the service is to have; the first that names the service does, where nobody else has. */

@@ -337,12 +337,16 @@ export class Service implements AsyncDisposable {
   }
 
   async #openAdmin({ name, id }: Settings): Promise<void> {
-    const { admin = this.#runs } = this.#options
-    if (admin === false) return
-    this.#admin = await AdminSocket.open(
-      admin === true ? await adminPath(name, id) : admin,
-      adminTarget(this),
-    )
+    const { admin } = this.#options
+    if (!(admin ?? this.#runs)) return
+    try {
+      const path = typeof admin === 'string' ? admin : await adminPath(name, id)
+      this.#admin = await AdminSocket.open(path, adminTarget(this))
+    } catch (error) {
+      // Where nobody asked for it, the service does without.
+      if (admin !== undefined) throw error
+      this.log.warn('no admin socket', { error })
+    }
   }
 
   async #stop(): Promise<void> {
