@@ -145,7 +145,8 @@ async function clientTarget(): Promise<{ client: ClientConnection; connection: F
       return connection
     },
   } as unknown as Transport
-  const options = { ...limits, dialTimeoutMs: 5000, pingIntervalMs: 1000, pingTimeoutMs: 1000, idleMs: 1000 }
+  const times = { dialTimeoutMs: 5000, pingIntervalMs: 1000, pingTimeoutMs: 1000, idleMs: 1000 }
+  const options = { ...limits, ...times, secure: false }
   const watcher = { draining: () => undefined, ended: () => undefined }
   const client = await ClientConnection.dial(
     transport,

@@ -13,7 +13,7 @@ import { transportKeeper, type MovedDoor } from './keepers/transport-keeper.js'
 /** What a service is told so that it can tell others. */
 export interface Moves {
   /** The service is reached at another address, or by another protocol. */
-  server?(address: ServerAddress): Promise<void>
+  server?(address: ServerAddress, before: ServerAddress | undefined): Promise<void>
   door?(door: MovedDoor): Promise<void>
 }
 
@@ -28,7 +28,8 @@ export function keeperOf<K extends ComponentType>(type: K, moves: Moves = {}): M
     logger: loggerKeeper,
     registry: registryKeeper,
     selector: selectorKeeper,
-    server: (slot) => serverKeeper(slot, (address) => moves.server?.(address) ?? Promise.resolve()),
+    server: (slot) =>
+      serverKeeper(slot, (address, before) => moves.server?.(address, before) ?? Promise.resolve()),
     store: storeKeeper,
     transport: (slot) => transportKeeper(slot, (door) => moves.door?.(door) ?? Promise.resolve()),
   }

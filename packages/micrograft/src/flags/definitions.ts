@@ -23,6 +23,11 @@ export const flagDefinitions = {
   register_ttl: { kind: 'seconds', help: 'seconds that a node stays registered without renewal (60)' },
   register_interval: { kind: 'seconds', help: 'seconds between renewals (30)' },
   server: { kind: 'text', component: 'server', help: 'server that calls are answered with' },
+  also_serve: {
+    kind: 'list',
+    help: 'further servers that answer beside it, separated by commas',
+    component: 'server',
+  },
   server_name: { kind: 'text', help: 'name of the service' },
   server_version: { kind: 'text', help: 'version of the service' },
   server_id: { kind: 'text', help: 'id of this node; a random one otherwise' },

@@ -26,6 +26,8 @@ export interface ClientConnectionOptions {
   readonly maxQueuedBytes: number
   readonly windowBytes: number
   readonly windowMessages: number
+  /** Whether the node is open to TLS alone. */
+  readonly secure: boolean
 }
 
 export interface ConnectionWatcher {
@@ -75,7 +77,11 @@ export class ClientConnection implements RangeHandler {
   ): Promise<ClientConnection> {
     const end = DeadlineWheel.now() + options.dialTimeoutMs
     const client = new ClientConnection(options, watcher)
-    const connection = await transport.dial(address, client, { signal, timeoutMs: options.dialTimeoutMs })
+    const connection = await transport.dial(address, client, {
+      signal,
+      timeoutMs: options.dialTimeoutMs,
+      secure: options.secure || undefined,
+    })
     await client.#greet(connection, Math.max(1, end - DeadlineWheel.now()), signal)
     return client
   }

@@ -59,7 +59,7 @@ class RpcClient implements Client, ExchangeOwner {
   readonly protocol = 'rpc'
   readonly #options: typeof defaults
   readonly #context: ComponentContext
-  /** By transport, where a node names one, and address. */
+  /** By transport, where a node names one, whether with TLS, and address. */
   readonly #peers = new Map<string | undefined, Map<string, ClientPeer>>()
   readonly #wheel = new DeadlineWheel(true)
   readonly #disposed = new AbortController()
@@ -143,7 +143,8 @@ class RpcClient implements Client, ExchangeOwner {
     try {
       let connection = await dialling
       // It was asked to move before it could be used.
-      if (connection.draining && !this.#disposed.signal.aborted) connection = await this.#peer(node).connection()
+      if (connection.draining && !this.#disposed.signal.aborted)
+        connection = await this.#peer(node).connection()
       if (exchange.ended) return
       if (connection.draining) throw connection.error
       connection.start(exchange, DeadlineWheel.now())
@@ -154,18 +155,21 @@ class RpcClient implements Client, ExchangeOwner {
     }
   }
 
-  #peer({ address, metadata: { transport } }: Node): ClientPeer {
-    return this.#peers.get(transport)?.get(address) ?? this.#newPeer(transport, address)
+  #peer({ address, metadata: { transport, secure } }: Node): ClientPeer {
+    // A node that is open to TLS alone is another peer: what was dialled before it was must not be used for it.
+    const way = secure === 'true' ? `${transport ?? ''} secure` : transport
+    return this.#peers.get(way)?.get(address) ?? this.#newPeer(way, transport, secure === 'true', address)
   }
 
-  #newPeer(name: string | undefined, address: string): ClientPeer {
-    let peers = this.#peers.get(name)
+  #newPeer(way: string | undefined, name: string | undefined, secure: boolean, address: string): ClientPeer {
+    let peers = this.#peers.get(way)
     const transport = this.#context.use('transport', name)
-    if (!peers) this.#peers.set(name, (peers = new Map()))
+    if (!peers) this.#peers.set(way, (peers = new Map()))
     const others = peers
-    const peer = new ClientPeer(transport, address, this.#options, this.#disposed.signal, () => {
+    const options = { ...this.#options, secure }
+    const peer = new ClientPeer(transport, address, options, this.#disposed.signal, () => {
       if (others.get(address) === peer) others.delete(address)
-      if (others.size === 0 && this.#peers.get(name) === others) this.#peers.delete(name)
+      if (others.size === 0 && this.#peers.get(way) === others) this.#peers.delete(way)
       if (this.#peers.size === 0) this.#rest()
     })
     others.set(address, peer)

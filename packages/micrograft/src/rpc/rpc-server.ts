@@ -102,7 +102,10 @@ class RpcServer implements Server {
     this.#listener = listener
     const { helloTimeoutMs } = this.#options
     this.#sweep = setInterval(() => this.#endSilent(), Math.max(5, helloTimeoutMs / 4)).unref()
-    return { address: listener.address, metadata: { protocol: 'rpc', transport: transport.name } }
+    return {
+      address: listener.address,
+      metadata: { protocol: 'rpc', transport: transport.name, ...(listener.secure && { secure: 'true' }) },
+    }
   }
 
   #accept(connection: Connection, dispatcher: Dispatcher): ServerConnection {

@@ -29,6 +29,7 @@ export class Door<C, R> {
         get address() {
           return listener.address
         },
+        secure: listener.secure,
         [Symbol.asyncDispose]: () => this.#leave(server),
       }
     } catch (error) {

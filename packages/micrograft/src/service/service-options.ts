@@ -34,6 +34,8 @@ export interface ServiceOptions extends Choices {
   readonly middleware?: readonly (Middleware | string)[] | undefined
   /** Endpoints of plugins of type handler: plugin files, names in the catalogue, or imported plugins. @default none */
   readonly handlers?: readonly (PluginConfig<'handler'> | string)[] | undefined
+  /** Further servers that answer beside the service's own, each with a node of its own in the registry. @default none */
+  readonly alsoServe?: readonly string[] | undefined
   /** Folder of plugin files that is watched: what is in it is loaded, and a newer version that appears is taken. @default none */
   readonly pluginDir?: string | undefined
   /**
@@ -72,6 +74,11 @@ export const defaultChoices: Readonly<Record<SharedType, string>> = {
   transport: 'tcp',
 }
 
+/** Where a server or client of this name speaks over another transport than the default one: go-micro's are found at http. */
+export function transportOf(name: string): string | undefined {
+  return name === 'mucp' ? 'http' : undefined
+}
+
 export const sharedTypes: readonly SharedType[] = Object.keys(defaultChoices) as SharedType[]
 
 /** The name and settings of a service, complete. */
@@ -91,6 +98,7 @@ export interface Settings {
   readonly registerIntervalMs: number
   readonly graceMs: number
   readonly makeTimeoutMs: number
+  readonly alsoServe: readonly string[]
   readonly pluginDir: string | undefined
 }
 
@@ -106,6 +114,7 @@ const settingNames = [
   'pluginTrust',
   'middleware',
   'handlers',
+  'alsoServe',
   'pluginDir',
   'admin',
   'callTimeoutMs',
@@ -173,6 +182,7 @@ export function settle(options: ServiceOptions, flags: Flags, id: string = rando
     ),
     graceMs: flags.server_grace ?? options.graceMs ?? 10_000,
     makeTimeoutMs: options.makeTimeoutMs ?? 10_000,
+    alsoServe: flags.also_serve ?? options.alsoServe ?? [],
     pluginDir: flags.plugin_dir ?? options.pluginDir,
   }
 }

@@ -20,6 +20,7 @@ import {
   flagOptions,
   settle,
   sharedTypes,
+  transportOf,
   type ServiceOptions,
   type Settings,
 } from './service-options.js'
@@ -187,8 +188,13 @@ async function loadPlugins(
 
 /** Flags before options in code, each checked against the catalogue now. */
 function choose({ options, catalogue }: PartsSource, flags: Flags): Record<SharedType, ResolvedChoice> {
+  const speaks = [
+    flags.server ?? resolveChoice(options.server, '').name,
+    flags.client ?? resolveChoice(options.client, '').name,
+  ]
+  const transport = speaks.map(transportOf).find((name) => name !== undefined) ?? defaultChoices.transport
   const choices = sharedTypes.map((type) => {
-    const inCode = resolveChoice(options[type], defaultChoices[type])
+    const inCode = resolveChoice(options[type], type === 'transport' ? transport : defaultChoices[type])
     const flag = flags[type]
     const chosen: ResolvedChoice =
       flag === undefined

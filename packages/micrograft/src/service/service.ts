@@ -4,8 +4,6 @@ import {
   type ComponentTypes,
   type Logger,
   type PluginConfig,
-  type ServerAddress,
-  type ServerContext,
   type ServiceRecord,
   type SharedType,
   type Store,
@@ -17,15 +15,12 @@ import { adminTarget } from '../admin/admin-target.js'
 import type { Caller } from '../calls/caller.js'
 import { Catalogue } from '../catalogue/catalogue.js'
 import { Plugins } from '../catalogue/plugins.js'
-import type { HostContext } from '../components/keepers/server-keeper.js'
 import type { SlotReport, SwapEvent, SwapReport } from '../components/swap-options.js'
 import type { EventContext, ListenOptions, PublishOptions } from '../events/events.js'
 import { helpText } from '../flags/help.js'
 import { Endpoints, type EndpointGroup } from '../handle/endpoints.js'
-import { ServiceDispatcher } from '../handle/service-dispatcher.js'
 import { builtIns } from './built-ins.js'
-import { Doors } from './doors.js'
-import { Registration } from './registration.js'
+import { Hosting } from './hosting.js'
 import { checkOptions, settle, type ServiceOptions, type Settings } from './service-options.js'
 import { makeParts, type Parts } from './service-parts.js'
 import { SwapEvents } from './swap-events.js'
@@ -45,8 +40,7 @@ export class Service implements AsyncDisposable {
   #state: State = 'new'
   #initialising: Promise<Parts> | undefined
   #parts: Parts | undefined
-  #server: ServerAddress | undefined
-  #registration: Registration | undefined
+  #hosting: Hosting | undefined
   #stopping: Promise<void> | undefined
   #admin: AdminSocket | undefined
   /** Whether this process is the service's: it was started by `run`. */
@@ -67,7 +61,7 @@ export class Service implements AsyncDisposable {
 
   /** What the service is registered as; `undefined` while it serves nothing. */
   get address(): string | undefined {
-    return this.#server && (this.#parts?.settings.advertise ?? this.#server.address)
+    return this.#hosting?.address
   }
 
   /** Where the service can be asked for swaps; `undefined` where it cannot. */
@@ -110,7 +104,7 @@ export class Service implements AsyncDisposable {
    */
   handle(type: string, group: EndpointGroup): this {
     this.#endpoints.add(type, group)
-    void this.#endpointsChanged()
+    void this.#hosting?.renew()
     return this
   }
 
@@ -156,12 +150,12 @@ export class Service implements AsyncDisposable {
         catalogue: this.#catalogue,
         plugins: this.#plugins,
         moves: {
-          server: (address) => this.#moved(address),
-          door: ({ from, to, transport }) => this.#doorMoved(from, to, transport),
+          server: async (address, before) => this.#hosting?.serverMoved(address, before),
+          door: async (door) => this.#hosting?.doorMoved(door),
         },
         tell: this.#swapEvents.tell,
         handles: (endpoint) => this.#endpoints.owns(endpoint),
-        changed: () => this.#endpointsChanged(),
+        changed: async () => this.#hosting?.renew(),
       },
       argv,
       env,
@@ -266,21 +260,7 @@ export class Service implements AsyncDisposable {
 
   /** The service's endpoints as the registry shows them. */
   get record(): ServiceRecord {
-    const { settings, handlers } = this.#ready()
-    const { metadata = {} } = this.#server ?? {}
-    return {
-      name: settings.name,
-      version: settings.version || (handlers.version ?? 'latest'),
-      metadata: {},
-      endpoints: this.#endpoints.describe(),
-      nodes: [
-        {
-          id: `${settings.name}-${settings.id}`,
-          address: this.address ?? '',
-          metadata: { ...settings.metadata, ...metadata },
-        },
-      ],
-    }
+    return this.#hosted().record
   }
 
   async #start(): Promise<void> {
@@ -289,32 +269,11 @@ export class Service implements AsyncDisposable {
     await components.start(serves ? ['logger', 'registry', 'transport', 'server'] : [])
     await this.#follow(settings)
     for (const begin of this.#waiting.splice(0)) await begin()
-    if (serves) await this.#serve()
-    await this.#openAdmin(settings)
-  }
-
-  async #serve(): Promise<void> {
-    const { settings, components } = this.#ready()
-    const context: HostContext = {
-      dispatcher: new ServiceDispatcher({
-        service: settings.name,
-        endpoints: this.#endpoints,
-        codec: this.#ready().codecs.find,
-        around: () => this.#ready().chains.handle,
-        log: () => components.use('logger'),
-      }),
-      doors: new Doors(components.use('transport'), settings.address),
+    if (serves) {
+      await this.#hosted().start()
+      this.log.info('started', { service: this.name, address: this.address })
     }
-    // The slot of the server hands each server its doors.
-    this.#server = await components.use('server').start(context as unknown as ServerContext)
-    this.#registration = await Registration.begin({
-      registry: components.use('registry'),
-      record: () => this.record,
-      ttlMs: settings.registerTtlMs,
-      intervalMs: settings.registerIntervalMs,
-      log: () => components.use('logger'),
-    })
-    components.use('logger').info('started', { service: settings.name, address: this.address })
+    await this.#openAdmin(settings)
   }
 
   /** Takes newer versions of plugins that it uses: those that appear in its folder, and those that its platform is told to prefer. */
@@ -362,9 +321,8 @@ export class Service implements AsyncDisposable {
       }
     }
     await step(() => this.#admin?.[Symbol.asyncDispose]())
-    await step(() => this.#registration?.[Symbol.asyncDispose]())
-    if (parts && before === 'started' && this.#server)
-      await step(() => parts.components.use('server').stop({ graceMs: parts.settings.graceMs }))
+    await step(() => this.#hosting?.withdraw())
+    if (parts && before === 'started') await step(() => this.#hosting?.stop(parts.settings.graceMs))
     await step(() => parts?.events[Symbol.asyncDispose]())
     for (const work of this.#whenStopped.splice(0).reverse()) await step(work)
     await step(() => parts?.caller[Symbol.asyncDispose]())
@@ -379,26 +337,8 @@ export class Service implements AsyncDisposable {
       )
   }
 
-  /** Another server answers, or by another way: others must know before the old one goes. */
-  async #moved(address: ServerAddress): Promise<void> {
-    const before = this.#server
-    this.#server = address
-    if (!this.#registration) return
-    await this.#registration.renew()
-    if (before?.address !== address.address)
-      await pause(this.#ready().components.use('registry').capabilities.visibleWithinMs)
-  }
-
-  async #doorMoved(from: string, to: string, transport: string): Promise<void> {
-    const server = this.#server
-    if (server?.address !== from) return
-    await this.#moved({ address: to, metadata: { ...server.metadata, transport } })
-  }
-
-  async #endpointsChanged(): Promise<void> {
-    await this.#registration
-      ?.renew()
-      .catch((error: unknown) => this.log.warn('cannot register new endpoints', { error }))
+  #hosted(): Hosting {
+    return (this.#hosting ??= new Hosting(this.#ready(), this.#endpoints))
   }
 
   #ready(): Parts {
@@ -417,10 +357,6 @@ function logSwap(
   if (phase === 'failed' || phase === 'went-back') log?.warn(`swap ${phase}`, { ...fields, error })
   else if (phase === 'done') log?.info('swapped', { ...fields, drained, ...(error ? { error } : {}) })
   else log?.debug(`swap ${phase}`, fields)
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 function untilAsked(signal: AbortSignal | undefined): Promise<void> {

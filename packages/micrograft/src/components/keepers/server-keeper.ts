@@ -25,7 +25,8 @@ export interface ServerDoors {
 /** A server's way to the service's doors, for a slot: its `start` takes a `HostContext`. */
 export function serverKeeper(
   slot: SlotView<Server>,
-  onMoved: (address: ServerAddress) => Promise<void> = () => Promise.resolve(),
+  onMoved: (address: ServerAddress, before: ServerAddress | undefined) => Promise<void> = () =>
+    Promise.resolve(),
 ): Keeper<Server> {
   let host: HostContext | undefined
   const addresses = new Map<Generation<Server>, ServerAddress>()
@@ -62,9 +63,9 @@ export function serverKeeper(
       if (addresses.has(next)) host.doors.handBack(next.component)
       else await start(next, host)
     },
-    async settled(next) {
+    async settled(next, old) {
       const address = addresses.get(next)
-      if (address) await onMoved(address)
+      if (address) await onMoved(address, addresses.get(old))
     },
     async release(old, deadlineMs) {
       if (!addresses.delete(old)) return

@@ -27,6 +27,8 @@ export interface MovedDoor {
   readonly to: string
   /** Name of the transport. */
   readonly transport: string
+  /** Whether it is open to TLS alone. */
+  readonly secure: boolean
 }
 
 /**
@@ -100,6 +102,7 @@ export function transportKeeper(
           get address() {
             return door.dialable
           },
+          secure: door.open.get(current)?.secure,
           async [Symbol.asyncDispose]() {
             doors.delete(door)
             for (const listener of door.open.values()) await listener[Symbol.asyncDispose]()
@@ -132,8 +135,9 @@ export function transportKeeper(
     async settled(next) {
       for (const door of doors) {
         const from = door.dialable
-        door.dialable = (door.open.get(next) as Listener).address
-        await onMoved({ from, to: door.dialable, transport: next.component.name })
+        const { address, secure = false } = door.open.get(next) as Listener
+        door.dialable = address
+        await onMoved({ from, to: address, transport: next.component.name, secure })
       }
     },
     async release(old) {

@@ -1,0 +1,135 @@
+import type { Node, ServerAddress, ServerContext, ServiceRecord } from '@micrograft/contracts'
+import type { HostContext } from '../components/keepers/server-keeper.js'
+import type { MovedDoor } from '../components/keepers/transport-keeper.js'
+import type { Endpoints } from '../handle/endpoints.js'
+import { ServiceDispatcher } from '../handle/service-dispatcher.js'
+import { Doors } from './doors.js'
+import { Registration } from './registration.js'
+import { transportOf } from './service-options.js'
+import type { Parts } from './service-parts.js'
+
+interface Served {
+  /** Of the server, as a flag names it; `undefined` is the service's own. */
+  readonly name: string | undefined
+  address: ServerAddress
+}
+
+/** The side of a service that answers: its servers, the doors that they have, and the node in the registry. */
+export class Hosting {
+  readonly #parts: Parts
+  readonly #endpoints: Endpoints
+  readonly #served: Served[] = []
+  #registration: Registration | undefined
+
+  constructor(parts: Parts, endpoints: Endpoints) {
+    this.#parts = parts
+    this.#endpoints = endpoints
+  }
+
+  /** What the service is registered as; `undefined` while it serves nothing. */
+  get address(): string | undefined {
+    const own = this.#served[0]
+    return own && (this.#parts.settings.advertise ?? own.address.address)
+  }
+
+  /** The service's endpoints as the registry shows them, with a node for each server. */
+  get record(): ServiceRecord {
+    const { settings, handlers } = this.#parts
+    return {
+      name: settings.name,
+      version: settings.version || (handlers.version ?? 'latest'),
+      metadata: {},
+      endpoints: this.#endpoints.describe(),
+      nodes: this.#served.length > 0 ? this.#served.map((each) => this.#node(each)) : [this.#node(undefined)],
+    }
+  }
+
+  /** Starts the servers and registers. @throws what either rejects with. */
+  async start(): Promise<void> {
+    const { settings, components, codecs, chains } = this.#parts
+    const dispatcher = new ServiceDispatcher({
+      service: settings.name,
+      endpoints: this.#endpoints,
+      codec: codecs.find,
+      around: () => chains.handle,
+      log: () => components.use('logger'),
+    })
+    for (const name of [undefined, ...settings.alsoServe]) {
+      const transport = name === undefined ? undefined : transportOf(name)
+      const doors = new Doors(
+        components.use('transport', transport),
+        name === undefined ? settings.address : '',
+      )
+      const context: HostContext = { dispatcher, doors }
+      // The slot of the server hands each server its doors.
+      const address = await components.use('server', name).start(context as unknown as ServerContext)
+      this.#served.push({ name, address })
+    }
+    this.#registration = await Registration.begin({
+      registry: components.use('registry'),
+      record: () => this.record,
+      ttlMs: settings.registerTtlMs,
+      intervalMs: settings.registerIntervalMs,
+      log: () => components.use('logger'),
+    })
+  }
+
+  /** Takes the node out of the registry; nobody is sent here any more. */
+  async withdraw(): Promise<void> {
+    await this.#registration?.[Symbol.asyncDispose]()
+  }
+
+  /** Lets what is under way end, and stops. */
+  async stop(graceMs: number): Promise<void> {
+    const { components } = this.#parts
+    await Promise.all(this.#served.map(({ name }) => components.use('server', name).stop({ graceMs })))
+  }
+
+  /** Registers the node as it is now, where it is registered. */
+  async renew(): Promise<void> {
+    await this.#registration
+      ?.renew()
+      .catch((error: unknown) =>
+        this.#parts.components.use('logger').warn('cannot renew the registration', { error }),
+      )
+  }
+
+  /** Another server answers: others must know before the old one goes. */
+  async serverMoved(address: ServerAddress, before: ServerAddress | undefined): Promise<void> {
+    const served = this.#served.find((each) => each.address === before)
+    if (served) await this.#move(served, address)
+  }
+
+  /** A door is at another address now. */
+  async doorMoved({ from, to, transport, secure }: MovedDoor): Promise<void> {
+    const served = this.#served.find(({ address }) => address.address === from)
+    if (!served) return
+    const { secure: _, ...metadata } = served.address.metadata
+    await this.#move(served, {
+      address: to,
+      metadata: { ...metadata, transport, ...(secure ? { secure: 'true' } : {}) },
+    })
+  }
+
+  async #move(served: Served, address: ServerAddress): Promise<void> {
+    const isElsewhere = served.address.address !== address.address
+    served.address = address
+    if (!this.#registration) return
+    await this.#registration.renew()
+    if (isElsewhere) await pause(this.#parts.components.use('registry').capabilities.visibleWithinMs)
+  }
+
+  #node(served: Served | undefined): Node {
+    const { name, id, metadata, advertise } = this.#parts.settings
+    const isOwn = served?.name === undefined
+    return {
+      id: isOwn ? `${name}-${id}` : `${name}-${id}-${served.name}`,
+      address: (isOwn ? advertise : undefined) ?? served?.address.address ?? '',
+      metadata: { ...metadata, ...served?.address.metadata },
+    }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
