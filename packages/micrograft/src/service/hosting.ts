@@ -11,6 +11,8 @@ import type { Parts } from './service-parts.js'
 interface Served {
   /** Of the server, as a flag names it; `undefined` is the service's own. */
   readonly name: string | undefined
+  /** The transport of its door, where that is not the service's own. */
+  readonly transport: string | undefined
   address: ServerAddress
 }
 
@@ -63,7 +65,7 @@ export class Hosting {
       const context: HostContext = { dispatcher, doors }
       // The slot of the server hands each server its doors.
       const address = await components.use('server', name).start(context as unknown as ServerContext)
-      this.#served.push({ name, address })
+      this.#served.push({ name, transport, address })
     }
     this.#registration = await Registration.begin({
       registry: components.use('registry'),
@@ -122,10 +124,17 @@ export class Hosting {
   #node(served: Served | undefined): Node {
     const { name, id, metadata, advertise } = this.#parts.settings
     const isOwn = served?.name === undefined
+    const own = served?.address.metadata ?? {}
+    // A server names the service's transport; one with a transport of its own, such as grpc, does not.
+    const isOnDoor = own['transport'] === this.#parts.components.use('transport').name
     return {
       id: isOwn ? `${name}-${id}` : `${name}-${id}-${served.name}`,
       address: (isOwn ? advertise : undefined) ?? served?.address.address ?? '',
-      metadata: { ...metadata, ...served?.address.metadata },
+      metadata: {
+        ...metadata,
+        ...own,
+        ...(isOnDoor && served?.transport && { transport: served.transport }),
+      },
     }
   }
 }
