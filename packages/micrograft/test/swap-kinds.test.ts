@@ -409,3 +409,19 @@ test('a swap by preference: the platform is told which version to use', async (t
   platform.prefer('greeter', '1.0.0')
   await until('the one that is preferred is taken', () => current() === 'greeter 1.0.0')
 })
+
+test('a node that was renewed in both registries while the old one was kept stays when that goes', async (t) => {
+  const folder = await privateFolder(t)
+  const registry = { use: 'local', options: { directory: `${folder}/one` } }
+  const { service, caller } = await pair(t, greeter, {
+    service: { registry, registerIntervalMs: 20 },
+    caller: { registry },
+  })
+  await service.swap('registry', 'local', { watchMs: 200 })
+  // Nothing renews it any more: what is there was left there.
+  const found = await caller.use('registry').get('greeter')
+  assert.deepEqual(
+    found[0]?.nodes.map(({ id }) => id),
+    [service.record.nodes[0]?.id],
+  )
+})
