@@ -1,12 +1,6 @@
 export * from '@micrograft/contracts'
 export { AdminClient, adminNodes, type AdminAsk, type AdminNode } from './admin/admin-client.js'
-export type {
-  AdminAbout,
-  AdminError,
-  AdminEvent,
-  AdminRequest,
-  AdminSlots,
-} from './admin/admin-protocol.js'
+export type { AdminAbout, AdminError, AdminEvent, AdminRequest, AdminSlots } from './admin/admin-protocol.js'
 export type { Backoff } from './calls/backoff.js'
 export type { Caller } from './calls/caller.js'
 export type {
@@ -19,13 +13,7 @@ export type {
 export { Catalogue } from './catalogue/catalogue.js'
 export type { Plugins } from './catalogue/plugins.js'
 export type { Choice } from './components/choice.js'
-export type {
-  SlotReport,
-  SwapEvent,
-  SwapOptions,
-  SwapPhase,
-  SwapReport,
-} from './components/swap-options.js'
+export type { SlotReport, SwapEvent, SwapOptions, SwapPhase, SwapReport } from './components/swap-options.js'
 export type { TallyReport } from './components/tally.js'
 export type { EventContext, ListenOptions, PublishOptions } from './events/events.js'
 export { flagDefinitions, flagNames, type FlagDefinition, type FlagName } from './flags/definitions.js'

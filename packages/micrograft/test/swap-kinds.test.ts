@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import {
   createService,
@@ -424,4 +425,34 @@ test('a node that was renewed in both registries while the old one was kept stay
     found[0]?.nodes.map(({ id }) => id),
     [service.record.nodes[0]?.id],
   )
+})
+
+test('the door stays open while the server is swapped: no connection is refused', async (t) => {
+  const { service } = await local(t)
+  const address = service.address as string
+  const [host, port] = address.split(':') as [string, string]
+  const stopping = new AbortController()
+  const errors: Error[] = []
+  let connected = 0
+  const knocking = (async () => {
+    while (!stopping.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const socket = connect(Number(port), host, () => {
+          connected++
+          socket.destroy()
+        })
+        socket.on('error', (error) => errors.push(error))
+        socket.once('close', () => resolve())
+      })
+    }
+  })()
+  for (let i = 0; i < 10; i++) {
+    const before = connected
+    await service.swap('server', 'rpc', now)
+    assert.equal(service.address, address)
+    await until('it is still open', () => connected > before)
+  }
+  stopping.abort()
+  await knocking
+  assert.deepEqual(errors, [])
 })

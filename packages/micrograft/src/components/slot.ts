@@ -12,6 +12,7 @@ import {
   type SwapReport,
 } from './swap-options.js'
 import { Tally } from './tally.js'
+import { Underway } from './underway.js'
 
 export interface SlotOptions<T> {
   /** E.g. `client`, or `handler greeter`. @default the type */
@@ -26,20 +27,6 @@ export interface SlotOptions<T> {
 
 /** How often it is told what is still under way on the old component. */
 const progressMs = 500
-
-/** A swap that has made its switch, or shares calls, and may go back. */
-interface Underway<T> {
-  readonly old: Generation<T>
-  readonly next: Generation<T>
-  readonly options: ResolvedSwapOptions
-  readonly since: number
-  share: number
-  /** What is left over of the share, so that of any few calls the right number goes to `next`. */
-  credit: number
-  /** Ends the waiting: for good, or to go back for the reason given. */
-  readonly end: (reason: ServiceError | undefined) => void
-  readonly ended: Promise<ServiceError | undefined>
-}
 
 /**
  * The place in a service where a component sits, and the only way to it. Until the switch of a swap
@@ -107,11 +94,7 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
     const { current } = this
     const underway = this.#underway
     if (!current) throw this.#missingError()
-    if (!this.#sharing || !underway) return current
-    underway.credit += underway.share
-    if (underway.credit < 1) return current
-    underway.credit -= 1
-    return underway.next
+    return this.#sharing && underway ? underway.pick() : current
   }
 
   /** Puts the first component in. */
@@ -171,7 +154,7 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
       underway.end(reason)
       if (this.#sharing) await this.#inTurn(() => this.#goBack(underway, reason))
       else await this.#turn
-      return this.#report({ ...underway, old: underway.next, next: underway.old }, 'swapped', true)
+      return this.#report({ old: underway.next, next: underway.old, since: underway.since }, 'swapped', true)
     }
     const previous = this.#previous
     if (!previous)
@@ -227,7 +210,8 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
       this.#tell(about, 'failed', error as Error)
       throw error
     }
-    const underway = this.#begin(old, next, options, since)
+    const underway = new Underway(old, next, options, since)
+    this.#underway = underway
     if (options.share < 1) {
       this.#sharing = true
       old.tally = new Tally()
@@ -253,30 +237,6 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
     }
   }
 
-  #begin(
-    old: Generation<ComponentTypes[K]>,
-    next: Generation<ComponentTypes[K]>,
-    options: ResolvedSwapOptions,
-    since: number,
-  ): Underway<ComponentTypes[K]> {
-    let end!: (reason: ServiceError | undefined) => void
-    const ended = new Promise<ServiceError | undefined>((resolve) => (end = resolve))
-    const { maxErrorRate, minCalls, share, watchMs } = options
-    if (watchMs > 0 || share < 1) {
-      const tally = (next.tally = new Tally())
-      tally.onError = () => {
-        if (tally.calls < minCalls || tally.errors <= tally.calls * maxErrorRate) return
-        end(
-          new ServiceError(
-            'unavailable',
-            `calls went back from ${next.label} to ${old.label}: ${tally.errors} of ${tally.calls} had failed`,
-          ),
-        )
-      }
-    }
-    return (this.#underway = { old, next, options, since, share, credit: 0, end, ended })
-  }
-
   /** The switch and all that follows it. */
   async #complete(underway: Underway<ComponentTypes[K]>): Promise<SwapReport> {
     const { old, next, options } = underway
@@ -292,7 +252,7 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
     await this.#keeper
       .settled?.(next, old)
       .catch((error: unknown) => underway.end(ServiceError.from(error, 'unavailable')))
-    const reason = await this.#watched(underway)
+    const reason = await underway.watched()
     if (reason) {
       await this.#goBack(underway, reason)
       throw reason
@@ -318,20 +278,6 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
     this.#keeper.switched?.(next, old)
     this.#current = next
     next.candidate.taken?.()
-  }
-
-  async #watched({
-    options: { watchMs },
-    ended,
-  }: Underway<ComponentTypes[K]>): Promise<ServiceError | undefined> {
-    if (watchMs === 0) return Promise.race([ended, Promise.resolve(undefined)])
-    let timer: NodeJS.Timeout | undefined
-    const over = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), watchMs)))
-    try {
-      return await Promise.race([ended, over])
-    } finally {
-      clearTimeout(timer)
-    }
   }
 
   /** Sends calls to the old component again, and gives up the new one. */
