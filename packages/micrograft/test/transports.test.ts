@@ -29,6 +29,15 @@ complyEveryWay('tcp transport', transportCases, {
   subject: subject('127.0.0.1:0', '127.0.0.1:1'),
 })
 
+complyEveryWay('http transport', transportCases, {
+  type: 'transport',
+  name: 'http',
+  file: 'transport/http-transport',
+  factory: 'httpTransport',
+  options: () => limits,
+  subject: subject('127.0.0.1:0', '127.0.0.1:1'),
+})
+
 complyEveryWay('unix transport', transportCases, {
   type: 'transport',
   name: 'unix',

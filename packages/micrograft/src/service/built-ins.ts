@@ -49,6 +49,7 @@ export const builtIns: readonly PluginConfig[] = [
   builtIn('store', 'memory', () => import('../store/memory-store.js'), 'memoryStore'),
   builtIn('tracer', 'memory', () => import('../tracer/memory-tracer.js'), 'memoryTracer'),
   builtIn('tracer', 'noop', () => import('../tracer/noop-tracer.js'), 'noopTracer'),
+  builtIn('transport', 'http', () => import('../transport/http-transport.js'), 'httpTransport'),
   builtIn('transport', 'memory', () => import('../transport/memory-transport.js'), 'memoryTransport'),
   builtIn('transport', 'tcp', () => import('../transport/tcp-transport.js'), 'tcpTransport'),
   builtIn('transport', 'unix', () => import('../transport/unix-transport.js'), 'unixTransport'),

@@ -14,11 +14,13 @@ import { formatHostAddress, parseHostAddress } from './host-address.js'
 import { transportLimits } from './limits.js'
 import { MemoryConnection } from './memory-connection.js'
 import { defaultHub, type MemoryDoor, type MemoryHub } from './memory-hub.js'
-import { dialError } from './socket-error.js'
+import { dialError, noTlsError } from './socket-error.js'
 
 export interface MemoryTransportOptions extends TransportLimits {
   /** Where it finds others; those with another hub do not meet. @default one for the whole process */
   readonly hub?: MemoryHub | undefined
+  /** Not used: taken so that it can stand in for a transport that has some. */
+  readonly addresses?: readonly string[] | undefined
 }
 
 /** Messages within one process, handed over as they are, never in the turn in which they are sent. Addresses are `name:port`. */
@@ -26,8 +28,12 @@ export function memoryTransport(
   options: MemoryTransportOptions | undefined,
   _context: ComponentContext,
 ): Transport {
-  const defaults = { ...transportLimits, hub: undefined as MemoryHub | undefined }
-  const { hub, ...limits } = resolveOptions('the options of the memory transport', defaults, options)
+  const defaults = { ...transportLimits, hub: undefined as MemoryHub | undefined, addresses: undefined }
+  const {
+    hub,
+    addresses: _,
+    ...limits
+  } = resolveOptions('the options of the memory transport', defaults, options)
   return new MemoryTransport(hub ?? defaultHub(), limits)
 }
 
@@ -77,8 +83,13 @@ class MemoryTransport implements Transport {
     }
   }
 
-  async dial(address: string, handler: ConnectionHandler, { signal }: DialOptions = {}): Promise<Connection> {
+  async dial(
+    address: string,
+    handler: ConnectionHandler,
+    { signal, secure }: DialOptions = {},
+  ): Promise<Connection> {
     this.#ready(signal)
+    if (secure) throw noTlsError(this.name)
     const { port } = parseHostAddress(address)
     if (port === 0)
       throw new ServiceError('invalid-option', `${JSON.stringify(address)} has no port to connect to`)

@@ -1,4 +1,5 @@
 import { ServiceError } from '@micrograft/contracts'
+import { tlsError } from './tls-error.js'
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : ''
@@ -7,10 +8,14 @@ function codeOf(error: unknown): string {
 /** Why a connection was lost. */
 export function lostError(remote: string, cause: unknown): ServiceError {
   if (cause instanceof ServiceError) return cause
+  const aboutTls = tlsError(remote, cause)
+  if (aboutTls) return aboutTls
   return new ServiceError('unavailable', `the connection to ${remote} was lost: ${reason(cause)}`, { cause })
 }
 
 export function dialError(address: string, cause: unknown): ServiceError {
+  const aboutTls = tlsError(address, cause)
+  if (aboutTls) return aboutTls
   return new ServiceError(
     'unavailable',
     `cannot reach ${address}: ${reason(cause)}; is the server running?`,
@@ -18,6 +23,10 @@ export function dialError(address: string, cause: unknown): ServiceError {
       cause,
     },
   )
+}
+
+export function noTlsError(transport: string): ServiceError {
+  return new ServiceError('unsupported', `the ${transport} transport has no TLS; the node asks for it`)
 }
 
 export function listenError(address: string, cause: unknown): ServiceError {

@@ -1,11 +1,4 @@
-import {
-  connect,
-  createServer,
-  type ListenOptions,
-  type Server,
-  type Socket,
-  type TcpNetConnectOpts,
-} from 'node:net'
+import type { ListenOptions, Server, Socket } from 'node:net'
 import {
   ServiceError,
   type CallOptions,
@@ -15,13 +8,14 @@ import {
   type Listener,
   type Transport,
 } from '@micrograft/contracts'
+import type { Framing } from './framing.js'
+import { formatHostAddress, type HostAddress } from './host-address.js'
 import type { ConnectionLimits } from './limits.js'
-import { dialError, listenError } from './socket-error.js'
+import { listenError, noTlsError } from './socket-error.js'
+import { connected, makeServer, makeSocket, opened, type Secured } from './sockets.js'
 import { StreamConnection } from './stream-connection.js'
+import { resolveTls, type Tls } from './tls-options.js'
 import { WriteBuffers } from './write-buffers.js'
-
-/** How long a silent peer is left alone before the system asks it for a sign of life. */
-const keepAliveMs = 60_000
 
 const defaultDialTimeoutMs = 5000
 
@@ -35,12 +29,19 @@ export interface Door {
 /** What one kind of socket adds to the rest. */
 export interface SocketKind {
   readonly name: string
+  readonly framing: Framing
+  /** Where there is one, doors are open to TLS alone and nothing is dialled without. */
+  readonly tls?: Tls | undefined
+  /** Whether it can be dialled with TLS. */
+  readonly canSecure: boolean
+  /** What the framing is called where TLS negotiates it (ALPN). */
+  readonly protocols?: readonly string[] | undefined
   /** @throws `invalid-option` for an address that is none of this kind. */
   door(address: string): Promise<Door> | Door
   /** Called where the address is taken; gives whether to try once more. */
   free(door: Door): Promise<boolean> | boolean
   /** @throws `invalid-option` for an address that is none of this kind. */
-  target(address: string): Pick<TcpNetConnectOpts, 'host' | 'port'> | { readonly path: string }
+  target(address: string): HostAddress | { readonly path: string }
   /** The peer, for logs. */
   remote(socket: Socket): string
 }
@@ -56,6 +57,9 @@ export class SocketTransport implements Transport {
   readonly #buffers = new WriteBuffers()
   readonly #connections = new Set<StreamConnection>()
   readonly #servers = new Set<Server>()
+  /** Sockets of TLS doors. What is ready for messages is a connection as well. */
+  readonly #unready = new Set<Socket>()
+  #wellKnown: Tls | undefined
   readonly #disposed = new AbortController()
 
   constructor(kind: SocketKind, limits: SocketLimits) {
@@ -74,21 +78,16 @@ export class SocketTransport implements Transport {
   ): Promise<Listener> {
     this.#ready(signal)
     const door = await this.#kind.door(address)
-    const server = createServer({
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveMs,
-    })
-    server.maxConnections = this.#limits.maxConnections
-    server.on('connection', (socket) => {
+    const server = makeServer(this.#secured(this.#kind.tls), (socket) => {
       const connection = this.#connection(socket, this.#kind.remote(socket))
       connection.attach(accept(connection))
     })
+    server.maxConnections = this.#limits.maxConnections
+    if (this.#kind.tls) this.#watchUnready(server)
     try {
-      await open(server, door).catch(async (error: unknown) => {
+      await opened(server, door.listen).catch(async (error: unknown) => {
         if (!isTaken(error) || !(await this.#kind.free(door))) throw error
-        await open(server, door)
+        await opened(server, door.listen)
       })
     } catch (error) {
       throw listenError(address, error)
@@ -99,7 +98,11 @@ export class SocketTransport implements Transport {
     try {
       const dialable = await door.opened(server)
       this.#ready(signal)
-      return { address: dialable, [Symbol.asyncDispose]: () => this.#shut(server) }
+      return {
+        address: dialable,
+        secure: this.#kind.tls !== undefined,
+        [Symbol.asyncDispose]: () => this.#shut(server),
+      }
     } catch (error) {
       await this.#shut(server)
       throw error
@@ -109,24 +112,21 @@ export class SocketTransport implements Transport {
   async dial(
     address: string,
     handler: ConnectionHandler,
-    { signal, timeoutMs = defaultDialTimeoutMs }: DialOptions = {},
+    { signal, timeoutMs = defaultDialTimeoutMs, secure = false }: DialOptions = {},
   ): Promise<Connection> {
     this.#ready(signal)
     const target = this.#kind.target(address)
-    const socket = connect({
-      ...target,
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveMs,
-    })
+    const tls = this.#kind.tls ?? (secure ? this.#plainTls() : undefined)
+    const socket = makeSocket(target, this.#secured(tls))
+    const event = tls ? 'secureConnect' : 'connect'
     try {
-      await connected(socket, address, timeoutMs, [signal, this.#disposed.signal])
+      await connected(socket, { event, address, timeoutMs, signals: [signal, this.#disposed.signal] })
     } catch (error) {
       socket.destroy()
       throw error
     }
-    const connection = this.#connection(socket, address)
+    const dialled = 'path' in target ? address : formatHostAddress(target)
+    const connection = this.#connection(socket, address, dialled)
     connection.attach(handler)
     return connection
   }
@@ -135,14 +135,34 @@ export class SocketTransport implements Transport {
     if (!this.#disposed.signal.aborted) {
       this.#disposed.abort(this.#closedError())
       for (const connection of this.#connections) connection.destroy(this.#closedError())
+      for (const socket of this.#unready) socket.destroy()
     }
     await Promise.all([...this.#servers].map((server) => this.#shut(server)))
     while (this.#connections.size > 0) await new Promise((resolve) => setImmediate(resolve))
   }
 
-  #connection(socket: Socket, remote: string): StreamConnection {
+  #secured(tls: Tls | undefined): Secured | undefined {
+    return tls && { tls, protocols: this.#kind.protocols }
+  }
+
+  #watchUnready(server: Server): void {
+    server.on('connection', (socket: Socket) => {
+      this.#unready.add(socket)
+      socket.once('close', () => this.#unready.delete(socket))
+    })
+  }
+
+  /** What a node is dialled with that asks for TLS, by a transport that was not made for it. */
+  #plainTls(): Tls {
+    if (!this.#kind.canSecure) throw noTlsError(this.name)
+    return (this.#wellKnown ??= resolveTls(`the ${this.name} transport`, {}) as Tls)
+  }
+
+  #connection(socket: Socket, remote: string, dialled?: string): StreamConnection {
     const connection = new StreamConnection(socket, {
       remote,
+      dialled,
+      framing: this.#kind.framing,
       limits: this.#limits,
       buffers: this.#buffers,
       onClosed: (ended) => this.#connections.delete(ended),
@@ -170,44 +190,4 @@ export class SocketTransport implements Transport {
 
 function isTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-}
-
-function open(server: Server, { listen }: Door): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error) => {
-      server.off('listening', done)
-      reject(error)
-    }
-    const done = () => {
-      server.off('error', fail)
-      resolve()
-    }
-    server.once('error', fail).once('listening', done).listen(listen)
-  })
-}
-
-function connected(
-  socket: Socket,
-  address: string,
-  timeoutMs: number,
-  signals: readonly (AbortSignal | undefined)[],
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = (error?: unknown) => {
-      clearTimeout(timer)
-      for (const signal of signals) signal?.removeEventListener('abort', aborted)
-      socket.off('connect', end).off('error', failed)
-      // Whatever the socket still has to say must not end the process.
-      if (error) socket.on('error', () => undefined)
-      if (error) reject(error as Error)
-      else resolve()
-    }
-    const aborted = () => end(signals.find((signal) => signal?.aborted)?.reason)
-    const failed = (error: Error) => end(dialError(address, error))
-    const timer = setTimeout(() => {
-      end(dialError(address, new Error(`no connection within ${timeoutMs} ms`)))
-    }, timeoutMs)
-    for (const signal of signals) signal?.addEventListener('abort', aborted)
-    socket.once('connect', () => end()).once('error', failed)
-  })
 }

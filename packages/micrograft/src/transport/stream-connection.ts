@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import { ServiceError, type ConnectionHandler, type Message } from '@micrograft/contracts'
-import { takesRanges, type PartsConnection } from './bare-messages.js'
+import type { PartsConnection } from './bare-messages.js'
+import type { FramedConnection, Framer, Framing } from './framing.js'
 import { highWaterBytes, type ConnectionLimits } from './limits.js'
-import { headerBytes, MessageReader, prefixBytes, writeBareHead, writeHead } from './message-frame.js'
-import { protocolError } from './protocol-error.js'
 import { lostError } from './socket-error.js'
+import { WriteBatch } from './write-batch.js'
 import { type WriteBuffers, writeBufferBytes } from './write-buffers.js'
 
 const refused = -1
@@ -12,14 +12,17 @@ const refused = -1
 /** Bodies from this size on are handed to the socket as they are. */
 const copyBelowBytes = 16_384
 
-/** What is put together leaves once it is this much, and at the end of the tick. Found by measuring. */
-const flushBytes = 8192
-
 /** How long a peer has to take what is queued and to end its side after `close`. */
 const closeTimeoutMs = 5000
 
+/** How long a peer that is told why it is refused has to hear it out. */
+const farewellMs = 1000
+
 export interface StreamConnectionOptions {
   readonly remote: string
+  /** The address that was dialled; `undefined` where the connection was accepted. */
+  readonly dialled: string | undefined
+  readonly framing: Framing
   readonly limits: ConnectionLimits
   readonly buffers: WriteBuffers
   /** Called once, when the socket is closed. */
@@ -32,32 +35,35 @@ interface Waiter {
 }
 
 /** A connection over a socket made with `allowHalfOpen`: the messages of a tick leave in one write. */
-export class StreamConnection implements PartsConnection {
+export class StreamConnection implements PartsConnection, FramedConnection {
   readonly remote: string
+  readonly dialled: string | undefined
   readonly #socket: Socket
+  readonly #framer: Framer
   readonly #limits: ConnectionLimits
-  readonly #buffers: WriteBuffers
-  #reader: MessageReader | undefined
+  readonly #batch: WriteBatch
+  readonly #messageTimeoutMs: number | undefined
   #handler: ConnectionHandler | undefined
   #error: ServiceError | undefined
   /** No more is sent: closed, destroyed, or the peer is gone. */
   #ended = false
-  #buffer: Buffer | undefined
-  #filled = 0
-  #flushing = false
   #waiters: Waiter[] = []
+  #timer: NodeJS.Timeout | undefined
   readonly #closed: Promise<void>
 
-  constructor(socket: Socket, { remote, limits, buffers, onClosed }: StreamConnectionOptions) {
+  constructor(socket: Socket, options: StreamConnectionOptions) {
+    const { remote, dialled, framing, limits, buffers, onClosed } = options
     this.remote = remote
+    this.dialled = dialled
     this.#socket = socket
+    this.#framer = framing.open(this)
     this.#limits = limits
-    this.#buffers = buffers
+    this.#batch = new WriteBatch(socket, buffers, () => this.#roomAgain())
+    this.#messageTimeoutMs = framing.messageTimeoutMs
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => {
-      if (this.#reader?.unfinished)
-        this.destroy(protocolError(`${remote} ended the connection inside a message`))
-      else this.#flush()
+      this.#readEnd()
+      this.#batch.flush()
       this.#ended = true
       socket.end()
     })
@@ -75,57 +81,67 @@ export class StreamConnection implements PartsConnection {
   /** Says whom to tell; until then nothing is read. */
   attach(handler: ConnectionHandler): void {
     this.#handler = handler
-    this.#reader = new MessageReader(
-      this.#limits.maxMessageBytes,
-      (message) => handler.message(message),
-      takesRanges(handler) ? (bytes, start, end) => handler.range(bytes, start, end) : undefined,
-    )
+    this.#framer.attach(handler)
   }
 
   send(message: Message): boolean {
-    const { header, body } = message
-    const head = headerBytes(header)
+    const { body } = message
+    const head = this.#framer.head(message, body.length)
     const queued = this.#admit(head + body.length)
     if (queued === refused) return false
     if (body.length < copyBelowBytes && head < copyBelowBytes) {
-      const buffer = this.#room(prefixBytes + head + body.length)
-      const at = writeHead(buffer, this.#filled, message, head)
+      const buffer = this.#batch.room(head + body.length)
+      const at = this.#framer.write(buffer, this.#batch.filled, message, head, body.length)
       buffer.set(body, at)
-      this.#joined(at + body.length)
+      this.#batch.joined(at + body.length)
     } else {
-      const bytes = Buffer.allocUnsafe(prefixBytes + head)
-      writeHead(bytes, 0, message, head)
-      this.#sendLarge(bytes, body)
+      const bytes = Buffer.allocUnsafe(head)
+      this.#framer.write(bytes, 0, message, head, body.length)
+      this.#batch.write(bytes, body)
     }
+    if (this.#framer.last) this.finish()
     return queued < highWaterBytes
   }
 
   sendParts(head: Buffer, headLength: number, body: Uint8Array): boolean {
     const size = headLength + body.length
-    const queued = this.#admit(1 + size)
+    const own = this.#framer.head(undefined, size)
+    const queued = this.#admit(own + size)
     if (queued === refused) return false
-    if (body.length < copyBelowBytes && headLength < copyBelowBytes) {
-      const buffer = this.#room(prefixBytes + 1 + size)
-      const at = writeBareHead(buffer, this.#filled, size)
+    if (body.length < copyBelowBytes && own + size <= writeBufferBytes) {
+      const buffer = this.#batch.room(own + size)
+      const at = this.#framer.write(buffer, this.#batch.filled, undefined, own, size)
       head.copy(buffer, at, 0, headLength)
       buffer.set(body, at + headLength)
-      this.#joined(at + size)
+      this.#batch.joined(at + size)
     } else {
-      const bytes = Buffer.allocUnsafe(prefixBytes + 1 + size)
-      const at = writeBareHead(bytes, 0, size)
+      const bytes = Buffer.allocUnsafe(own + size)
+      const at = this.#framer.write(bytes, 0, undefined, own, size)
       head.copy(bytes, at, 0, headLength)
       bytes.set(body, at + headLength)
-      this.#flush()
+      this.#batch.flush()
       this.#socket.write(bytes)
     }
+    if (this.#framer.last) this.finish()
     return queued < highWaterBytes
+  }
+
+  answer(text: string): void {
+    const size = Buffer.byteLength(text)
+    if (this.#ended || this.#admit(size) === refused) return
+    const buffer = this.#batch.room(size)
+    this.#batch.joined(this.#batch.filled + buffer.write(text, this.#batch.filled))
+  }
+
+  finish(): void {
+    void this.close()
   }
 
   drained(): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#ended)
         reject(this.#error ?? new ServiceError('closed', `the connection to ${this.remote} has ended`))
-      else if (this.#filled + this.#socket.writableLength < highWaterBytes) resolve()
+      else if (this.#batch.filled + this.#socket.writableLength < highWaterBytes) resolve()
       else this.#waiters.push({ resolve, reject })
     })
   }
@@ -140,13 +156,12 @@ export class StreamConnection implements PartsConnection {
 
   async close(): Promise<void> {
     if (!this.#ended) {
-      this.#flush()
+      this.#batch.flush()
       this.#ended = true
       this.#socket.end()
       // A paused socket would never see the end of the other side.
       this.#socket.resume()
-      const timer = setTimeout(() => this.#socket.destroy(), closeTimeoutMs)
-      void this.#closed.then(() => clearTimeout(timer))
+      this.#endWithin(closeTimeoutMs)
     }
     await this.#closed
   }
@@ -154,84 +169,85 @@ export class StreamConnection implements PartsConnection {
   destroy(error?: ServiceError): void {
     this.#error ??= error
     this.#ended = true
-    this.#filled = 0
-    this.#reader?.stop()
+    this.#batch.drop()
+    this.#framer.stop()
     this.#socket.destroy()
   }
 
   #read(chunk: Buffer): void {
     try {
-      this.#reader?.push(chunk)
+      this.#framer.push(chunk)
     } catch (error) {
-      if (!(error instanceof ServiceError)) throw error
-      this.destroy(error)
+      this.#refuse(error)
+    }
+    if (this.#messageTimeoutMs !== undefined && this.#framer.unfinished) this.#expectRest()
+  }
+
+  #readEnd(): void {
+    try {
+      this.#framer.end()
+    } catch (error) {
+      this.#refuse(error)
     }
   }
 
+  /** Ends the connection for what the peer sent, and tells it why where the protocol can. */
+  #refuse(error: unknown): void {
+    if (!(error instanceof ServiceError)) throw error
+    const farewell = this.#ended ? undefined : this.#framer.farewell(error)
+    if (farewell === undefined) return this.destroy(error)
+    this.#error ??= error
+    this.#batch.flush()
+    this.#ended = true
+    this.#framer.stop()
+    // Bytes that nobody reads would make the system reset the connection, and the peer miss what it is told.
+    this.#socket.end(farewell)
+    this.#socket.resume()
+    this.#endWithin(farewellMs)
+  }
+
+  /** Refuses the peer where the message that has begun is not whole in time. */
+  #expectRest(): void {
+    if (this.#timer) return
+    const began = this.#framer.received
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      if (this.#ended || !this.#framer.unfinished) return
+      if (this.#framer.received !== began || this.#socket.isPaused()) return this.#expectRest()
+      this.#refuse(
+        new ServiceError(
+          'timeout',
+          `${this.remote} left a message unfinished for ${this.#messageTimeoutMs} ms`,
+        ),
+      )
+    }, this.#messageTimeoutMs).unref()
+  }
+
+  #endWithin(ms: number): void {
+    const timer = setTimeout(() => this.#socket.destroy(), ms)
+    void this.#closed.then(() => clearTimeout(timer))
+  }
+
   /** What is queued with `size` bytes more, or `refused` where that is too much and the connection has ended. */
-  #admit(size: number): number {
+  #admit(bytes: number): number {
     if (this.#ended) throw new ServiceError('closed', `the connection to ${this.remote} has ended`)
     const { maxMessageBytes, maxQueuedBytes } = this.#limits
-    if (size - 1 > maxMessageBytes) {
+    const size = bytes - this.#framer.uncounted
+    if (size > maxMessageBytes) {
       throw new ServiceError(
         'too-large',
-        `a message of ${size - 1} bytes is above the limit of ${maxMessageBytes}`,
+        `a message of ${size} bytes is above the limit of ${maxMessageBytes}`,
       )
     }
-    const queued = this.#filled + this.#socket.writableLength + prefixBytes + size
+    const queued = this.#batch.filled + this.#socket.writableLength + bytes
     if (queued <= maxQueuedBytes) return queued
     const detail = `${queued} bytes wait, at most ${maxQueuedBytes} may`
     this.destroy(new ServiceError('overloaded', `${this.remote} does not read: ${detail}`))
     return refused
   }
 
-  /** The buffer that `size` bytes fit into, behind what is in it. */
-  #room(size: number): Buffer {
-    if (this.#filled + size > writeBufferBytes) this.#flush()
-    return (this.#buffer ??= this.#buffers.take())
-  }
-
-  #joined(filled: number): void {
-    this.#filled = filled
-    // The peer works on what it has while the rest is put together.
-    if (filled >= flushBytes) this.#flush()
-    if (this.#flushing) return
-    this.#flushing = true
-    // By then the poll phase has handed over what had come on every connection, and promises that it settled have run.
-    setImmediate(this.#flushTick)
-  }
-
-  #sendLarge(head: Buffer, body: Uint8Array): void {
-    this.#flush()
-    this.#socket.cork()
-    this.#socket.write(head)
-    this.#socket.write(body)
-    this.#socket.uncork()
-  }
-
-  readonly #flushTick = (): void => {
-    this.#flushing = false
-    this.#flush()
+  #roomAgain(): void {
     if (this.#waiters.length > 0 && this.#socket.writableLength < highWaterBytes) this.#release()
-  }
-
-  #flush(): void {
-    const buffer = this.#buffer
-    if (!buffer) return
-    const bytes = buffer.subarray(0, this.#filled)
-    this.#buffer = undefined
-    this.#filled = 0
-    if (this.#socket.destroyed || bytes.length === 0) {
-      this.#buffers.give(buffer)
-    } else if (this.#socket.writableLength > 0) {
-      // A slow peer must not hold a whole buffer for each tick.
-      this.#socket.write(Buffer.from(bytes))
-      this.#buffers.give(buffer)
-    } else {
-      this.#socket.write(bytes)
-      // Nothing is left over: the system took it all at once, and nobody looks at the buffer any longer.
-      if (this.#socket.writableLength === 0) this.#buffers.give(buffer)
-    }
   }
 
   #release(): void {
@@ -242,9 +258,8 @@ export class StreamConnection implements PartsConnection {
 
   #finish(): void {
     this.#ended = true
-    if (this.#buffer) this.#buffers.give(this.#buffer)
-    this.#buffer = undefined
-    this.#filled = 0
+    clearTimeout(this.#timer)
+    this.#batch.drop()
     const error = this.#error
     for (const { reject } of this.#waiters) {
       reject(error ?? new ServiceError('closed', `the connection to ${this.remote} has ended`))

@@ -9,6 +9,8 @@ import {
   type TransportLimits,
 } from '@micrograft/contracts'
 import { transportLimits } from './limits.js'
+import { messageFraming } from './message-framing.js'
+import { refuseAddresses } from './no-addresses.js'
 import { SocketTransport, type Door, type SocketKind } from './socket-transport.js'
 import { defaultDirectory, ownDirectory, removeStale, unixPath } from './unix-path.js'
 
@@ -28,18 +30,21 @@ export function unixTransport(
   options: UnixTransportOptions | undefined,
   _context: ComponentContext,
 ): Transport {
+  refuseAddresses('unix', options)
   const defaults = { ...transportLimits, directory: defaultDirectory() }
   const { directory, ...limits } = resolveOptions('the options of the unix transport', defaults, options)
-  return new SocketTransport(unixKind(directory), limits)
+  return new SocketTransport(unixKind(directory, limits.maxMessageBytes), limits)
 }
 
 interface UnixDoor extends Door {
   readonly listen: { readonly path: string }
 }
 
-function unixKind(directory: string): SocketKind {
+function unixKind(directory: string, maxMessageBytes: number): SocketKind {
   return {
     name: 'unix',
+    framing: messageFraming(maxMessageBytes),
+    canSecure: false,
     async door(address): Promise<UnixDoor> {
       let path = unixPath(address)
       if (path === '') {
