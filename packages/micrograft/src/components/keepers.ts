@@ -1,4 +1,4 @@
-import type { ComponentType, ComponentTypes, ServerAddress } from '@micrograft/contracts'
+import type { ComponentType, ComponentTypes } from '@micrograft/contracts'
 import type { Keeper, SlotView } from './keeper.js'
 import { brokerKeeper } from './keepers/broker-keeper.js'
 import { clientKeeper } from './keepers/client-keeper.js'
@@ -12,8 +12,6 @@ import { transportKeeper, type MovedDoor } from './keepers/transport-keeper.js'
 
 /** What a service is told so that it can tell others. */
 export interface Moves {
-  /** The service is reached at another address, or by another protocol. */
-  server?(address: ServerAddress, before: ServerAddress | undefined): Promise<void>
   door?(door: MovedDoor): Promise<void>
 }
 
@@ -28,8 +26,7 @@ export function keeperOf<K extends ComponentType>(type: K, moves: Moves = {}): M
     logger: loggerKeeper,
     registry: registryKeeper,
     selector: selectorKeeper,
-    server: (slot) =>
-      serverKeeper(slot, (address, before) => moves.server?.(address, before) ?? Promise.resolve()),
+    server: serverKeeper,
     store: storeKeeper,
     transport: (slot) => transportKeeper(slot, (door) => moves.door?.(door) ?? Promise.resolve()),
   }

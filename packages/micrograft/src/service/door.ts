@@ -7,15 +7,17 @@ type Accept<C, R> = (connection: C) => R
  * server takes over, it takes new connections at this door and none is refused in between. The door is
  * shut when the last server has left it.
  */
-export class Door<C, R> {
-  readonly #open: (accept: Accept<C, R>) => Promise<Listener>
+export class Door<C, R, L extends Listener = Listener> {
+  /** There while the door is open. */
+  listener: L | undefined
+  readonly #open: (accept: Accept<C, R>) => Promise<L>
   /** By server, the one that new connections go to last. */
   readonly #accepts = new Map<object, Accept<C, R>>()
   #accept: Accept<C, R> | undefined
-  #listener: Promise<Listener> | undefined
+  #listener: Promise<L> | undefined
 
   /** @param open Opens the address; what it is given takes each connection. */
-  constructor(open: (accept: Accept<C, R>) => Promise<Listener>) {
+  constructor(open: (accept: Accept<C, R>) => Promise<L>) {
     this.#open = open
   }
 
@@ -25,11 +27,14 @@ export class Door<C, R> {
     this.#listener ??= this.#open((connection) => (this.#accept as Accept<C, R>)(connection))
     try {
       const listener = await this.#listener
+      this.listener = listener
       return {
         get address() {
           return listener.address
         },
-        secure: listener.secure,
+        get secure() {
+          return listener.secure
+        },
         [Symbol.asyncDispose]: () => this.#leave(server),
       }
     } catch (error) {
@@ -45,6 +50,11 @@ export class Door<C, R> {
     if (accept) this.#hand(server, accept)
   }
 
+  /** Whether `server` has listened here and not left. */
+  has(server: object): boolean {
+    return this.#accepts.has(server)
+  }
+
   #hand(server: object, accept: Accept<C, R>): void {
     this.#accepts.delete(server)
     this.#accepts.set(server, accept)
@@ -56,7 +66,7 @@ export class Door<C, R> {
     this.#accept = [...this.#accepts.values()].at(-1) ?? this.#accept
     if (this.#accepts.size > 0) return
     const listener = this.#listener
-    this.#listener = undefined
+    this.#listener = this.listener = undefined
     await (await listener)?.[Symbol.asyncDispose]()
   }
 }

@@ -7,6 +7,7 @@ import type {
   Transport,
 } from '@micrograft/contracts'
 import type { ServerDoors } from '../components/keepers/server-keeper.js'
+import type { Place, PlacedListener } from '../components/keepers/transport-keeper.js'
 import { Door } from './door.js'
 import { listenBytes } from './listen-bytes.js'
 
@@ -18,7 +19,7 @@ import { listenBytes } from './listen-bytes.js'
 export class Doors implements ServerDoors {
   readonly #transport: Transport
   readonly #address: string
-  readonly #messages = new Map<string, Door<Connection, ConnectionHandler>>()
+  readonly #messages = new Map<string, Door<Connection, ConnectionHandler, PlacedListener>>()
   readonly #bytes = new Map<string, Door<ByteStream, void>>()
 
   constructor(transport: Transport, address: string) {
@@ -40,15 +41,21 @@ export class Doors implements ServerDoors {
     this.#bytes.get(key)?.handBack(server)
   }
 
+  place(server: Server): Place | undefined {
+    const door = this.#messages.get(this.#key(server))
+    return door?.has(server) ? door.listener?.place : undefined
+  }
+
   #key({ protocol }: Server): string {
     const isFree = this.#address === '' || this.#address.endsWith(':0')
     return isFree ? protocol : ''
   }
 
-  #messageDoor(key: string): Door<Connection, ConnectionHandler> {
+  #messageDoor(key: string): Door<Connection, ConnectionHandler, PlacedListener> {
     let door = this.#messages.get(key)
     if (!door) {
-      door = new Door((accept) => this.#transport.listen(this.#address, accept))
+      // It is the slot's reference: what it opens says where it is.
+      door = new Door((accept) => this.#transport.listen(this.#address, accept) as Promise<PlacedListener>)
       this.#messages.set(key, door)
     }
     return door

@@ -1,6 +1,6 @@
 import type { Node, ServerAddress, ServerContext, ServiceRecord } from '@micrograft/contracts'
 import type { HostContext } from '../components/keepers/server-keeper.js'
-import type { MovedDoor } from '../components/keepers/transport-keeper.js'
+import { placed, type MovedDoor } from '../components/keepers/transport-keeper.js'
 import type { Endpoints } from '../handle/endpoints.js'
 import { ServiceDispatcher } from '../handle/service-dispatcher.js'
 import { Doors } from './doors.js'
@@ -62,7 +62,11 @@ export class Hosting {
         components.use('transport', transport),
         name === undefined ? settings.address : '',
       )
-      const context: HostContext = { dispatcher, doors }
+      const context: HostContext = {
+        dispatcher,
+        doors,
+        moved: (address) => this.#serverMoved(name, address),
+      }
       // The slot of the server hands each server its doors.
       const address = await components.use('server', name).start(context as unknown as ServerContext)
       this.#served.push({ name, transport, address })
@@ -96,21 +100,16 @@ export class Hosting {
       )
   }
 
-  /** Another server answers: others must know before the old one goes. */
-  async serverMoved(address: ServerAddress, before: ServerAddress | undefined): Promise<void> {
-    const served = this.#served.find((each) => each.address === before)
-    if (served) await this.#move(served, address)
+  /** A door is at another address now. */
+  async doorMoved({ from, to }: MovedDoor): Promise<void> {
+    const served = this.#served.find(({ address }) => address.address === from)
+    if (served) await this.#move(served, placed(served.address, to))
   }
 
-  /** A door is at another address now. */
-  async doorMoved({ from, to, transport, secure }: MovedDoor): Promise<void> {
-    const served = this.#served.find(({ address }) => address.address === from)
-    if (!served) return
-    const { secure: _, ...metadata } = served.address.metadata
-    await this.#move(served, {
-      address: to,
-      metadata: { ...metadata, transport, ...(secure ? { secure: 'true' } : {}) },
-    })
+  /** Another server answers: others must know before the old one goes. */
+  async #serverMoved(name: string | undefined, address: ServerAddress): Promise<void> {
+    const served = this.#served.find((each) => each.name === name)
+    if (served) await this.#move(served, address)
   }
 
   async #move(served: Served, address: ServerAddress): Promise<void> {

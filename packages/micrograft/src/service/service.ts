@@ -19,6 +19,7 @@ import type { SlotReport, SwapEvent, SwapReport } from '../components/swap-optio
 import type { EventContext, ListenOptions, PublishOptions } from '../events/events.js'
 import { helpText } from '../flags/help.js'
 import { Endpoints, type EndpointGroup } from '../handle/endpoints.js'
+import { boxedPlugins } from './box.js'
 import { builtIns } from './built-ins.js'
 import { Hosting } from './hosting.js'
 import { checkOptions, settle, type ServiceOptions, type Settings } from './service-options.js'
@@ -53,6 +54,7 @@ export class Service implements AsyncDisposable {
     this.#options = options
     this.#swapEvents.listen((event) => logSwap(this.#parts?.components.use('logger'), event))
     this.#plugins = new Plugins(this.#catalogue, { trust: options.pluginTrust })
+    for (const each of boxedPlugins(this.#plugins)) this.#catalogue.add(each)
   }
 
   get name(): string {
@@ -150,7 +152,6 @@ export class Service implements AsyncDisposable {
         catalogue: this.#catalogue,
         plugins: this.#plugins,
         moves: {
-          server: async (address, before) => this.#hosting?.serverMoved(address, before),
           door: async (door) => this.#hosting?.doorMoved(door),
         },
         tell: this.#swapEvents.tell,

@@ -38,7 +38,8 @@ const defaults = {
  *   values in UTF-8. White space around a value is lost, and line ends and other control characters
  *   in it become spaces; a field that comes twice is one entry with a comma between. A name that
  *   cannot be one makes `send` throw `bad-request`; those that belong to the connection
- *   (Content-Length, Host, Connection, Transfer-Encoding, …) are neither sent nor handed over.
+ *   (Content-Length, Host, Connection, Transfer-Encoding, …) are neither sent nor handed over, but for
+ *   `connection: close` in a response, which is sent and makes the client's side end the connection.
  * - A response of another status than 200 has it as the entry `:status`, e.g. `404 Not Found`, which no
  *   peer can send as a field. An accepted connection that is given a message with `:status` answers so.
  * - Headers of requests are not echoed in responses: go-micro's clients do not look at them.

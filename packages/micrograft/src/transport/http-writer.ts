@@ -22,7 +22,8 @@ export class HttpWriter {
 
   /** @throws `bad-request`, `too-large` */
   head(header: Message['header'], bodyBytes: number, close: boolean): number {
-    let text = `${this.#start(header[':status'])}Content-Length: ${bodyBytes}\r\n${close ? 'Connection: close\r\n' : ''}`
+    const closes = close || (this.#request === undefined && header['connection'] === 'close')
+    let text = `${this.#start(header[':status'])}Content-Length: ${bodyBytes}\r\n${closes ? 'Connection: close\r\n' : ''}`
     this.uncounted = text.length + 2
     let count = 0
     for (const name in header) {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { ListenOptions, Server, Socket } from 'node:net'
 import {
   ServiceError,
@@ -65,6 +66,8 @@ export class SocketTransport implements Transport {
   constructor(kind: SocketKind, limits: SocketLimits) {
     this.#kind = kind
     this.#limits = limits
+    // Every dial that is under way listens to it.
+    setMaxListeners(0, this.#disposed.signal)
   }
 
   get name(): string {

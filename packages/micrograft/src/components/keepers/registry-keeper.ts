@@ -20,7 +20,7 @@ interface Registered {
  * what differs between the two.
  */
 export function registryKeeper(slot: SlotView<Registry>): Keeper<Registry> {
-  /** By service, version and nodes. */
+  /** By service and nodes: a node is of one version, and registering it under another moves it. */
   const registered = new Map<string, Registered>()
   const watchers = new Set<KeptWatcher>()
   /** Registries that know this process's nodes: one, or two while they overlap. */
@@ -44,21 +44,39 @@ export function registryKeeper(slot: SlotView<Registry>): Keeper<Registry> {
   }
 
   const registerAll = (registry: Registry) =>
-    Promise.all(
-      [...registered.values()].map(({ record, options }) =>
-        // The signal was for the first time; it says nothing of this one.
-        registry.register(record, { ...options, signal: undefined }),
-      ),
-    )
+    Promise.all([...registered.keys()].map((key) => registerLast(registry, key)))
+
+  /** What is registered meanwhile counts: it may have come to `registry` before this. */
+  async function registerLast(registry: Registry, key: string): Promise<void> {
+    let done: Registered | undefined
+    for (let last = registered.get(key); last && last !== done; last = registered.get(key)) {
+      // The signal was for the first time; it says nothing of this one.
+      await registry.register(last.record, { ...last.options, signal: undefined })
+      done = last
+    }
+    if (done && !registered.has(key)) await registry.deregister(done.record)
+  }
 
   return {
     methods: {
       async register(record: ServiceRecord, options?: RegisterOptions): Promise<void> {
-        await onAll((registry) => registry.register(record, options))
-        registered.set(keyOf(record), { record, options })
+        const key = keyOf(record)
+        const before = registered.get(key)
+        const now: Registered = { record, options }
+        registered.set(key, now)
+        try {
+          await onAll((registry) => registry.register(record, options))
+        } catch (error) {
+          if (registered.get(key) === now) {
+            if (before) registered.set(key, before)
+            else registered.delete(key)
+          }
+          throw error
+        }
       },
       async deregister(record: ServiceRecord, options?: CallOptions): Promise<void> {
-        registered.delete(keyOf(record))
+        const key = keyOf(record)
+        if (registered.get(key)?.record.version === record.version) registered.delete(key)
         await onAll((registry) => registry.deregister(record, options))
       },
       async watch(options: WatchOptions = {}): Promise<RegistryWatcher> {
@@ -102,6 +120,6 @@ export function registryKeeper(slot: SlotView<Registry>): Keeper<Registry> {
   }
 }
 
-function keyOf({ name, version, nodes }: ServiceRecord): string {
-  return JSON.stringify([name, version, nodes.map(({ id }) => id)])
+function keyOf({ name, nodes }: ServiceRecord): string {
+  return JSON.stringify([name, nodes.map(({ id }) => id)])
 }

@@ -9,10 +9,13 @@ import {
 } from '@micrograft/contracts'
 import type { Generation } from '../generation.js'
 import type { Keeper, SlotView } from '../keeper.js'
+import { placed, type Place } from './transport-keeper.js'
 
 /** What a service starts its server with: doors that stay when the server is swapped. */
 export interface HostContext extends Pick<ServerContext, 'dispatcher'> {
   readonly doors: ServerDoors
+  /** Told where and how the server that took over is reached, before the old one goes. */
+  moved?(address: ServerAddress): Promise<void>
 }
 
 export interface ServerDoors {
@@ -20,14 +23,12 @@ export interface ServerDoors {
   of(server: Server): Pick<ServerContext, 'listen' | 'listenBytes'>
   /** Sends new connections to `server` again, which was relieved by another and has not left. */
   handBack(server: Server): void
+  /** Where the door of `server` is by now: its transport may have been swapped since it started. */
+  place(server: Server): Place | undefined
 }
 
 /** A server's way to the service's doors, for a slot: its `start` takes a `HostContext`. */
-export function serverKeeper(
-  slot: SlotView<Server>,
-  onMoved: (address: ServerAddress, before: ServerAddress | undefined) => Promise<void> = () =>
-    Promise.resolve(),
-): Keeper<Server> {
+export function serverKeeper(slot: SlotView<Server>): Keeper<Server> {
   let host: HostContext | undefined
   const addresses = new Map<Generation<Server>, ServerAddress>()
 
@@ -45,7 +46,10 @@ export function serverKeeper(
     methods: {
       async start(context: ServerContext | HostContext): Promise<ServerAddress> {
         if (host) throw new ServiceError('conflict', 'the server was started already')
-        host = 'doors' in context ? context : { ...context, doors: { of: () => context, handBack: nothing } }
+        host =
+          'doors' in context
+            ? context
+            : { ...context, doors: { of: () => context, handBack: nothing, place: nothing } }
         try {
           return await start(await slot.take(), host)
         } catch (error) {
@@ -63,9 +67,9 @@ export function serverKeeper(
       if (addresses.has(next)) host.doors.handBack(next.component)
       else await start(next, host)
     },
-    async settled(next, old) {
+    async settled(next) {
       const address = addresses.get(next)
-      if (address) await onMoved(address, addresses.get(old))
+      if (address) await host?.moved?.(placed(address, host.doors.place(next.component)))
     },
     async release(old, deadlineMs) {
       if (!addresses.delete(old)) return
@@ -74,7 +78,7 @@ export function serverKeeper(
   }
 }
 
-const nothing = (): void => undefined
+const nothing = (): undefined => undefined
 
 /** Hands requests on, and counts how they end while the server is watched. */
 function counted(dispatcher: Dispatcher, generation: Generation<Server>): Dispatcher {

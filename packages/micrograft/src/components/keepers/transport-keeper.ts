@@ -5,6 +5,7 @@ import {
   type ConnectionHandler,
   type DialOptions,
   type Listener,
+  type ServerAddress,
   type Transport,
 } from '@micrograft/contracts'
 import { takesRanges, type RangeHandler } from '../../transport/bare-messages.js'
@@ -17,18 +18,31 @@ interface Door {
   readonly address: string
   readonly accept: Accept
   readonly open: Map<Generation<Transport>, Listener>
-  /** What peers dial at the moment. */
-  dialable: string
+  /** What peers dial at the moment, and how. */
+  place: Place
+  /** Nobody wants it any more. */
+  shut: boolean
 }
 
-/** A door has moved to another transport. */
-export interface MovedDoor {
-  readonly from: string
-  readonly to: string
+/** Where a door is. */
+export interface Place {
+  readonly address: string
   /** Name of the transport. */
   readonly transport: string
   /** Whether it is open to TLS alone. */
   readonly secure: boolean
+}
+
+/** A door of the service's transport: its place is that of the moment. */
+export interface PlacedListener extends Listener {
+  readonly place: Place
+}
+
+/** A door has moved to another transport. */
+export interface MovedDoor {
+  /** The address before. */
+  readonly from: string
+  readonly to: Place
 }
 
 /**
@@ -59,24 +73,31 @@ export function transportKeeper(
     return tracked
   }
 
-  async function open(door: Door, generation: Generation<Transport>, options?: CallOptions): Promise<void> {
+  async function openOn(door: Door, generation: Generation<Transport>, options?: CallOptions): Promise<void> {
     const accept: Accept = (connection) => track(generation, door.accept(connection))
-    door.open.set(generation, await generation.component.listen(door.address, accept, options))
+    const listener = await generation.component.listen(door.address, accept, options)
+    if (door.shut) await listener[Symbol.asyncDispose]()
+    else door.open.set(generation, listener)
+  }
+
+  function placeOn(generation: Generation<Transport>, door: Door): Place {
+    const { address, secure = false } = door.open.get(generation) as Listener
+    return { address, transport: generation.component.name, secure }
   }
 
   /** Where an address can be had only once, the old door is shut first; that is the only moment in which a peer may be refused. */
   async function takeOver(door: Door, next: Generation<Transport>): Promise<void> {
     try {
-      await open(door, next)
+      await openOn(door, next)
     } catch (error) {
       const [old, listener] = [...door.open].at(-1) ?? []
       if (!(error instanceof ServiceError && error.code === 'conflict') || !old || !listener) throw error
       await listener[Symbol.asyncDispose]()
       door.open.delete(old)
       try {
-        await open(door, next)
+        await openOn(door, next)
       } catch (failure) {
-        await open(door, old)
+        await openOn(door, old)
         throw failure
       }
     }
@@ -92,18 +113,33 @@ export function transportKeeper(
 
   return {
     methods: {
-      async listen(address: string, accept: Accept, options?: CallOptions): Promise<Listener> {
-        const door: Door = { address, accept, open: new Map(), dialable: '' }
-        const current = await slot.take()
-        await open(door, current, options)
-        door.dialable = (door.open.get(current) as Listener).address
+      async listen(address: string, accept: Accept, options?: CallOptions): Promise<PlacedListener> {
+        const open = new Map<Generation<Transport>, Listener>()
+        const door: Door = {
+          address,
+          accept,
+          open,
+          place: { address, transport: '', secure: false },
+          shut: false,
+        }
+        // A swap may go by while the door is opened, and knows of it only from here on.
+        for (let current = await slot.take(); !open.has(current); current = await slot.take()) {
+          await openOn(door, current, options)
+          door.place = placeOn(current, door)
+        }
         doors.add(door)
         return {
           get address() {
-            return door.dialable
+            return door.place.address
           },
-          secure: door.open.get(current)?.secure,
+          get secure() {
+            return door.place.secure
+          },
+          get place() {
+            return door.place
+          },
           async [Symbol.asyncDispose]() {
+            door.shut = true
             doors.delete(door)
             for (const listener of door.open.values()) await listener[Symbol.asyncDispose]()
           },
@@ -128,22 +164,34 @@ export function transportKeeper(
       } catch (error) {
         await shut(next)
         const current = slot.current
-        if (current) for (const door of doors) if (door.open.size === 0) await open(door, current)
+        if (current) for (const door of doors) if (door.open.size === 0) await openOn(door, current)
         throw error
       }
     },
     async settled(next) {
       for (const door of doors) {
-        const from = door.dialable
-        const { address, secure = false } = door.open.get(next) as Listener
-        door.dialable = address
-        await onMoved({ from, to: address, transport: next.component.name, secure })
+        // It was opened after the others were.
+        if (!door.open.has(next)) await openOn(door, next)
+        const from = door.place.address
+        door.place = placeOn(next, door)
+        await onMoved({ from, to: door.place })
       }
     },
     async release(old) {
       await shut(old)
       for (const each of connections.get(old) ?? []) each.retire()
     },
+  }
+}
+
+/** `address` at `place`, where there is one. */
+export function placed({ address, metadata }: ServerAddress, place: Place | undefined): ServerAddress {
+  if (!place) return { address, metadata }
+  const { secure: _, ...rest } = metadata
+  const { transport, secure } = place
+  return {
+    address: place.address,
+    metadata: { ...rest, transport, ...(secure ? { secure: 'true' } : {}) },
   }
 }
 
