@@ -11,6 +11,7 @@ const steps = {
   'unused code': () => run(local('knip'), ['--no-config-hints']),
   documents: () => script('documents'),
   'example of the README': () => script('readme-example'),
+  'plugins of the README': () => script('readme-catalogue', '--check'),
   'figures of the README': () => script('readme-figures', '--check'),
   'lock file': () => script('lock-file'),
   packages: () => script('packages'),

@@ -3,6 +3,7 @@
 
 import { existsSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { buildPluginFiles } from './plugin-files.mjs'
 import { local, run } from './run.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -18,4 +19,5 @@ function install() {
 }
 
 const ready = (installed() || install()) && run(local('tsc'), ['--build'])
-if (!ready) process.exitCode = 1
+if (ready) await buildPluginFiles()
+else process.exitCode = 1

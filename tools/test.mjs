@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os'
 import { relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeBinary, otherVersions } from './nodes.mjs'
+import { installServers } from './servers.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const words = process.argv.slice(2)
@@ -105,6 +106,7 @@ if (files.length === 0) {
   console.error(`no test file matches ${words.join(' ')}`)
   process.exit(1)
 }
+installServers()
 const others = words.length > 0 ? [] : otherVersions.filter((version) => version !== process.versions.node)
 // All that is needed is there before the first test runs.
 const binaries = [

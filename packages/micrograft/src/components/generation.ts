@@ -29,7 +29,7 @@ const blamed: ReadonlySet<string> = new Set([
   'closed',
 ])
 
-export function isBlamed(error: unknown): boolean {
+function isBlamed(error: unknown): boolean {
   return !(error instanceof ServiceError) || blamed.has(error.code)
 }
 

@@ -1,6 +1,6 @@
 /** Bytes and messages that may wait to be read before the connection is asked to stop. */
-export const inboxBytes = 262_144
-export const inboxMessages = 128
+const inboxBytes = 262_144
+const inboxMessages = 128
 
 export interface StreamInboxOptions {
   /** Too much waits (`true`), or there is room again. */

@@ -1,5 +1,6 @@
 import type {
   CallOptions,
+  Node,
   Registry,
   RegistryWatcher,
   RegisterOptions,
@@ -76,7 +77,7 @@ export function registryKeeper(slot: SlotView<Registry>): Keeper<Registry> {
       },
       async deregister(record: ServiceRecord, options?: CallOptions): Promise<void> {
         const key = keyOf(record)
-        if (registered.get(key)?.record.version === record.version) registered.delete(key)
+        if (registered.get(key)?.record.version === record?.version) registered.delete(key)
         await onAll((registry) => registry.deregister(record, options))
       },
       async watch(options: WatchOptions = {}): Promise<RegistryWatcher> {
@@ -120,6 +121,8 @@ export function registryKeeper(slot: SlotView<Registry>): Keeper<Registry> {
   }
 }
 
-function keyOf({ name, nodes }: ServiceRecord): string {
-  return JSON.stringify([name, nodes.map(({ id }) => id)])
+/** Of whatever it is given: the registry says what is wrong with it. */
+function keyOf(record: ServiceRecord | undefined): string {
+  const { name, nodes } = (record ?? {}) as Partial<ServiceRecord>
+  return JSON.stringify([name, Array.isArray(nodes) ? nodes.map((node?: Partial<Node>) => node?.id) : nodes])
 }

@@ -75,9 +75,14 @@ export function transportKeeper(
 
   async function openOn(door: Door, generation: Generation<Transport>, options?: CallOptions): Promise<void> {
     const accept: Accept = (connection) => track(generation, door.accept(connection))
-    const listener = await generation.component.listen(door.address, accept, options)
-    if (door.shut) await listener[Symbol.asyncDispose]()
-    else door.open.set(generation, listener)
+    generation.enter()
+    try {
+      const listener = await generation.component.listen(door.address, accept, options)
+      if (door.shut) await listener[Symbol.asyncDispose]()
+      else door.open.set(generation, listener)
+    } finally {
+      generation.leave()
+    }
   }
 
   function placeOn(generation: Generation<Transport>, door: Door): Place {
@@ -170,7 +175,7 @@ export function transportKeeper(
     },
     async settled(next) {
       for (const door of doors) {
-        // It was opened after the others were.
+        // It was opened when the others had been.
         if (!door.open.has(next)) await openOn(door, next)
         const from = door.place.address
         door.place = placeOn(next, door)

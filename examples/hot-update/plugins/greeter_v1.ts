@@ -1,0 +1,20 @@
+import { definePlugin } from '@micrograft/contracts'
+
+export const Plugin = definePlugin({
+  name: 'greeter',
+  type: 'handler',
+  version: '1.0.0',
+  newFunc: ({ state = { greeted: 0 } }: { state?: { greeted: number } }) => {
+    let { greeted } = state
+    return {
+      endpoints: {
+        Say: {
+          Hello: ({ name }: { name: string }) => ({ msg: `Hello ${name}`, nth: ++greeted }),
+        },
+      },
+      dehydrate: () => ({ greeted }),
+      hydrate: (last: { greeted: number }) => void ({ greeted } = last),
+      async [Symbol.asyncDispose]() {},
+    }
+  },
+})

@@ -1,0 +1,20 @@
+export { complyPlugin, type PluginSubject } from './comply-plugin.js'
+export { FaultyLink } from './faulty-link.js'
+export {
+  freePort,
+  missing,
+  ServerProcess,
+  serverFor,
+  type ServerKind,
+  type ServerPlace,
+} from './server-process.js'
+export { etcd } from './servers/etcd.js'
+export { mariadb } from './servers/mariadb.js'
+export { postgres } from './servers/postgres.js'
+export { mosquitto, mosquittoPassword } from './servers/mosquitto.js'
+export { rabbitmq, rabbitmqctl } from './servers/rabbitmq.js'
+export { natsServer, type NatsServerSettings } from './servers/nats.js'
+export { redisServer } from './servers/redis.js'
+export { TlsFront } from './tls-front.js'
+export { certificate, type Certificate } from './certificate.js'
+export { storeFaults, type StoreFaults } from './store-faults.js'

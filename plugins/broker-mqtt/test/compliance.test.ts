@@ -1,0 +1,43 @@
+import { after, before } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import type { Broker } from '@micrograft/contracts'
+import { Plugin, type MqttBrokerOptions } from '@micrograft/broker-mqtt'
+import { complyPlugin, missing, mosquitto, ServerProcess } from '@micrograft/test-support'
+import { brokerCases, componentContext, type BrokerSubject } from '@micrograft/testing'
+
+const reason = missing(mosquitto)
+let server: ServerProcess | undefined
+before(async () => {
+  if (reason === undefined) server = await ServerProcess.start(mosquitto)
+})
+after(() => server?.[Symbol.asyncDispose]())
+
+const open = Plugin.newFunc as unknown as (
+  options: MqttBrokerOptions,
+  context: ReturnType<typeof componentContext>,
+) => Promise<Broker>
+
+let cases = 0
+let options: MqttBrokerOptions = {}
+complyPlugin('mqtt broker', brokerCases, {
+  plugin: Plugin,
+  entry: fileURLToPath(new URL('../src/index.ts', import.meta.url)),
+  // A prefix each: what one case publishes, no other hears.
+  options: () => (options = { addresses: [`127.0.0.1:${server?.port}`], prefix: `case-${cases++}` }),
+  subject: (broker): BrokerSubject => {
+    const others: Broker[] = []
+    const mine = options
+    return {
+      broker,
+      another: async () => {
+        const other = await open(mine, componentContext())
+        others.push(other)
+        return other
+      },
+      [Symbol.asyncDispose]: async () => {
+        for (const each of [...others, broker]) await each[Symbol.asyncDispose]()
+      },
+    }
+  },
+  skip: reason === undefined ? {} : Object.fromEntries(brokerCases.map(({ name }) => [name, reason])),
+})

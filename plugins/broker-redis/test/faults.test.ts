@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { Broker } from '@micrograft/contracts'
+import { FaultyLink, missing, redisServer, ServerProcess } from '@micrograft/test-support'
+import { pause, until } from '@micrograft/testing'
+import { bodyOf, message, openBroker } from './support/brokers.js'
+import { command } from './support/server.js'
+
+const kind = redisServer()
+const skip = missing(kind) ?? false
+let server: ServerProcess
+before(async () => {
+  if (skip === false) server = await ServerProcess.start(kind)
+})
+after(() => server?.[Symbol.asyncDispose]())
+
+let prefixes = 0
+const newPrefix = () => `faults-${prefixes++}:`
+const open = (prefix: string, options?: object): Promise<Broker> => openBroker(server, prefix, options)
+const slowest = 2500
+
+/** Publishes until it is stopped, and knows what was acknowledged. */
+function load(broker: Broker) {
+  const acknowledged: string[] = []
+  const failed: string[] = []
+  let longestMs = 0
+  const stop = new AbortController()
+  const work = async (worker: number) => {
+    for (let round = 0; !stop.signal.aborted; round++) {
+      const body = `${worker}-${round}`
+      const started = performance.now()
+      try {
+        await broker.publish('t', message(body))
+        acknowledged.push(body)
+      } catch (error) {
+        failed.push((error as { code: string }).code)
+      }
+      longestMs = Math.max(longestMs, performance.now() - started)
+      await pause(1)
+    }
+  }
+  const workers = Array.from({ length: 4 }, (_, worker) => work(worker))
+  return {
+    acknowledged,
+    failed,
+    async stop() {
+      stop.abort()
+      await Promise.all(workers)
+      for (const code of failed) assert.ok(['unavailable', 'timeout'].includes(code), code)
+      assert.ok(longestMs < slowest, `a call took ${longestMs} ms`)
+    },
+  }
+}
+
+/** Two consumers of one queue and one without, each with a broker of its own. */
+async function consumers(prefix: string, options?: object) {
+  const queue = new Map<string, number>()
+  const all = new Map<string, number>()
+  const errors: Error[] = []
+  const brokers = [await open(prefix, options), await open(prefix, options)]
+  const count = (into: Map<string, number>) => async (delivery: Parameters<typeof bodyOf>[0]) => {
+    const body = bodyOf(delivery)
+    into.set(body, (into.get(body) ?? 0) + 1)
+  }
+  const onError = (error: Error) => errors.push(error)
+  for (const broker of brokers)
+    await broker.subscribe('t', count(queue), { queue: 'q', concurrency: 4, onError })
+  await (brokers[0] as Broker).subscribe('t', count(all), { onError })
+  return {
+    queue,
+    all,
+    errors,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(brokers.map((broker) => broker[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+type Consumers = Awaited<ReturnType<typeof consumers>>
+
+async function goesOn(
+  running: ReturnType<typeof load>,
+  { queue, all }: Consumers,
+  more = 100,
+): Promise<void> {
+  const next = running.acknowledged.length
+  await until('messages are published', () => running.acknowledged.length >= next + more, 10_000)
+  const last = running.acknowledged[next] as string
+  await until('and delivered', () => queue.has(last) && all.has(last), 10_000)
+}
+
+/** All that was acknowledged was delivered; what was delivered more than once is given back. */
+async function verify(running: ReturnType<typeof load>, { queue, all }: Consumers): Promise<string[]> {
+  await running.stop()
+  await until(
+    'all that was acknowledged is delivered',
+    () => running.acknowledged.every((each) => queue.has(each) && all.has(each)),
+    10_000,
+  ).catch((error: Error) => {
+    const lost = running.acknowledged.filter((each) => !queue.has(each) || !all.has(each))
+    throw new Error(
+      `${error.message}: ${lost.length} of ${running.acknowledged.length}, ${lost.slice(0, 5).join()}`,
+    )
+  })
+  return running.acknowledged.filter((each) => queue.get(each) !== 1 || all.get(each) !== 1)
+}
+
+test(
+  'delivers what was acknowledged over a kill of the server, and goes on by itself',
+  { skip },
+  async () => {
+    const prefix = newPrefix()
+    await using publisher = await open(prefix)
+    await using to = await consumers(prefix)
+    const running = load(publisher)
+    await goesOn(running, to)
+    await server.kill()
+    await until('calls fail', () => running.failed.length > 0)
+    await server.start()
+    await goesOn(running, to)
+    assert.deepEqual(await verify(running, to), [])
+    assert.ok(
+      to.errors.every((error) =>
+        ['unavailable', 'timeout'].includes((error as { code?: string }).code ?? ''),
+      ),
+    )
+  },
+)
+
+test(
+  'rejects in time while the server stands still, and delivers all of the rest once',
+  { skip },
+  async () => {
+    const prefix = newPrefix()
+    await using publisher = await open(prefix)
+    await using to = await consumers(prefix)
+    const running = load(publisher)
+    await goesOn(running, to)
+    server.pause()
+    await until('calls fail', () => running.failed.length >= 12, 10_000)
+    server.resume()
+    await goesOn(running, to)
+    assert.deepEqual(await verify(running, to), [])
+  },
+)
+
+test('delivers all once while connections are reset and slow', { skip }, async () => {
+  await using link = await FaultyLink.to(server.port)
+  const prefix = newPrefix()
+  const addresses = [`127.0.0.1:${link.port}`]
+  await using publisher = await open(prefix)
+  await using to = await consumers(prefix, { addresses })
+  const running = load(publisher)
+  for (let i = 0; i < 6; i++) {
+    await goesOn(running, to, 50)
+    link.reset()
+  }
+  link.delayMs = 30
+  await goesOn(running, to)
+  link.delayMs = 0
+  assert.deepEqual(await verify(running, to), [])
+  assert.deepEqual(running.failed, [])
+})
+
+test(
+  'a subscription goes on where the server has lost all, with what was published since',
+  { skip },
+  async () => {
+    const prefix = newPrefix()
+    await using publisher = await open(prefix)
+    await using to = await consumers(prefix)
+    await publisher.publish('t', message('before'))
+    await until('it is delivered', () => to.queue.has('before') && to.all.has('before'))
+    await command(server, 'FLUSHALL')
+    await publisher.publish('t', message('after'))
+    await until('it is delivered', () => to.queue.has('after') && to.all.has('after'))
+    assert.deepEqual(
+      [...to.queue],
+      [
+        ['before', 1],
+        ['after', 1],
+      ],
+    )
+  },
+)
+
+test(
+  'rejects with unauthenticated while the password is wrong, and goes on when it is right again',
+  { skip },
+  async () => {
+    await using link = await FaultyLink.to(server.port)
+    await command(server, 'ACL', 'SETUSER', 'ben', 'on', '>right', '~*', '&*', '+@all')
+    const prefix = newPrefix()
+    await using publisher = await open(prefix)
+    const login = { addresses: [`127.0.0.1:${link.port}`], username: 'ben', password: 'right' }
+    await using to = await consumers(prefix, login)
+    await using broker = await open(prefix, login)
+    await command(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>changed')
+    link.reset()
+    const code = () =>
+      broker
+        .publish('t', message('x'))
+        .then(() => 'none')
+        .catch((error: { code: string }) => error.code)
+    await until('the password is refused', async () => (await code()) === 'unauthenticated')
+    await publisher.publish('t', message('meanwhile'))
+    await command(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>right')
+    await until('it goes on', async () => (await code()) === 'none')
+    await until(
+      'what came meanwhile is delivered',
+      () => to.queue.has('meanwhile') && to.all.has('meanwhile'),
+    )
+  },
+)
+
+test(
+  'survives a message that the server refuses, and rejects with overloaded where its memory is full',
+  { skip },
+  async () => {
+    const prefix = newPrefix()
+    await using broker = await open(prefix, { maxMessageBytes: 16 * 1024 * 1024 })
+    const publish = (bytes: number) => broker.publish('t', { header: {}, body: new Uint8Array(bytes) })
+    await command(server, 'CONFIG', 'SET', 'proto-max-bulk-len', String(1024 * 1024))
+    // The server ends the connection while the rest is still being sent, and its reason may be lost with that.
+    await assert.rejects(publish(2 * 1024 * 1024), (error: { code: string }) =>
+      ['too-large', 'unavailable'].includes(error.code),
+    )
+    await command(server, 'CONFIG', 'SET', 'proto-max-bulk-len', String(512 * 1024 * 1024))
+    await until('it goes on', () =>
+      publish(1)
+        .then(() => true)
+        .catch(() => false),
+    )
+    await command(server, 'CONFIG', 'SET', 'maxmemory', '1')
+    await assert.rejects(publish(1), { code: 'overloaded' })
+    await command(server, 'CONFIG', 'SET', 'maxmemory', '0')
+    await publish(1)
+  },
+)
+
+test('acknowledges what was handled while the server was away', { skip }, async () => {
+  const prefix = newPrefix()
+  await using broker = await open(prefix)
+  let release = () => undefined as void
+  let handled = 0
+  await broker.subscribe(
+    't',
+    async () => {
+      await new Promise<void>((resolve) => (release = resolve))
+      handled++
+    },
+    { queue: 'q', onError: () => undefined },
+  )
+  await broker.publish('t', message('1'))
+  await until('it is under way', () => release.length === 1)
+  await server.kill()
+  release()
+  await until('it is handled', () => handled === 1)
+  await server.start()
+  await until('it is acknowledged', async () =>
+    (await command(server, 'XPENDING', `${prefix}t`, 'q')).startsWith('*4\r\n:0'),
+  )
+  assert.equal(handled, 1)
+})
+
+test('is disposed in time while the server stands still', { skip }, async () => {
+  const prefix = newPrefix()
+  const broker = await open(prefix)
+  await broker.subscribe('t', async () => undefined, { queue: 'q', onError: () => undefined })
+  await broker.subscribe('t', async () => undefined)
+  server.pause()
+  try {
+    const started = performance.now()
+    await broker[Symbol.asyncDispose]()
+    assert.ok(performance.now() - started < 2 * slowest)
+  } finally {
+    server.resume()
+  }
+})
+
+test(
+  'a subscription goes on with a server whose clock is behind that of the one before',
+  { skip },
+  async () => {
+    await using link = await FaultyLink.to(server.port)
+    const prefix = newPrefix()
+    await using publisher = await open(prefix)
+    await using to = await consumers(prefix, { addresses: [`127.0.0.1:${link.port}`] })
+    await command(server, 'XADD', `${prefix}t`, '99999999999999-0', 'body', 'ahead')
+    await until('it is delivered', () => to.queue.has('ahead') && to.all.has('ahead'))
+    await command(server, 'DEL', `${prefix}t`)
+    link.reset()
+    await publisher.publish('t', message('behind'))
+    await until('it is delivered', () => to.queue.has('behind') && to.all.has('behind'))
+  },
+)

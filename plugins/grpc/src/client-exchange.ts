@@ -1,0 +1,244 @@
+import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2'
+import { ServiceError, type ClientRequest, type Metadata } from '@micrograft/contracts'
+import type { ClientConnection } from './client-connection.js'
+import { bodyContentType, grpcContentType, isGrpcContentType } from './content-type.js'
+import { errorOfStatus } from './grpc-error.js'
+import { readMetadata, writeMetadata } from './grpc-metadata.js'
+import { pathOf } from './grpc-path.js'
+import { maxTimerMs, timeoutHeaders } from './grpc-timeout.js'
+import { httpError, resetError } from './http2-error.js'
+import { acceptedEncodings, frameMessage, MessageReader } from './message-frame.js'
+
+/** Who a call is for. Each is told how it ended, once. */
+export interface ExchangeSink {
+  /** The call is on its way: what is sent goes out. */
+  opened(): void
+  headers(metadata: Metadata, contentType: string): void
+  message(body: Buffer): void
+  /** The peer has ended it: with all that it sent before, and an error where it failed. */
+  ended(metadata: Metadata, error: ServiceError | undefined): void
+  /** It ends here and now: by abort, deadline, dispose, or with the connection. */
+  failed(error: Error): void
+}
+
+export interface ExchangeOptions {
+  readonly request: ClientRequest
+  readonly sink: ExchangeSink
+  readonly maxMessageBytes: number
+  readonly signal: AbortSignal | undefined
+  /** Called when it is over, whichever way. */
+  readonly settled: (exchange: Exchange) => void
+}
+
+/** One call on the wire, seen from the client. */
+export class Exchange {
+  readonly #options: ExchangeOptions
+  readonly #headers: Record<string, string | string[]>
+  readonly #dueAt: number | undefined
+  #timer: NodeJS.Timeout | undefined
+  #connection: ClientConnection | undefined
+  #stream: ClientHttp2Stream | undefined
+  #reader: MessageReader | undefined
+  #leading: Metadata = {}
+  #trailers: IncomingHttpHeaders | undefined
+  #over = false
+  #error: Error | undefined
+
+  /** @throws `bad-request` where the request cannot go over gRPC. */
+  constructor(options: ExchangeOptions) {
+    const { request, signal } = options
+    this.#options = options
+    this.#headers = {
+      ':method': 'POST',
+      ':path': pathOf(request.service, request.endpoint),
+      te: 'trailers',
+      'content-type': grpcContentType(request.contentType),
+      'x-content-type': request.contentType,
+      'user-agent': 'micrograft-grpc',
+      'grpc-accept-encoding': acceptedEncodings,
+      ...timeoutHeaders(request.timeoutMs),
+    }
+    writeMetadata(request.metadata, this.#headers)
+    if (request.timeoutMs !== undefined && Number.isFinite(request.timeoutMs)) {
+      this.#dueAt = performance.now() + request.timeoutMs
+      this.#arm()
+    }
+    signal?.addEventListener('abort', this.#aborted, { once: true })
+  }
+
+  get over(): boolean {
+    return this.#over
+  }
+
+  /** What it failed with. */
+  get error(): Error | undefined {
+    return this.#error
+  }
+
+  /** Goes out on a connection. */
+  begin(connection: ClientConnection): void {
+    if (this.#over) return
+    try {
+      this.#connection = connection
+      this.#stream = connection.request({ ':scheme': connection.scheme, ...this.#headers })
+    } catch (error) {
+      this.fail(error as Error)
+      return
+    }
+    this.#listen(this.#stream)
+    this.#options.sink.opened()
+  }
+
+  /**
+   * Sends a message. @param sent Called when the peer makes room, with the error where it never does.
+   * @returns whether there is room for more.
+   */
+  write(body: Uint8Array, sent?: (error: Error | null | undefined) => void): boolean {
+    const stream = this.#stream as ClientHttp2Stream
+    const [head, rest] = frameMessage(body)
+    if (!rest) return stream.write(head, sent)
+    stream.cork()
+    stream.write(head)
+    const room = stream.write(rest, sent)
+    process.nextTick(() => stream.uncork())
+    return room
+  }
+
+  /** Says that nothing more is sent. */
+  end(): void {
+    if (this.#stream && !this.#stream.destroyed && !this.#stream.writableEnded) this.#stream.end()
+  }
+
+  pause(): void {
+    this.#stream?.pause()
+  }
+
+  resume(): void {
+    this.#stream?.resume()
+  }
+
+  /** Ends it here and tells the peer. */
+  fail(error: Error): void {
+    if (this.#over) return
+    this.#settle(error)
+    this.#reset()
+    this.#options.sink.failed(error)
+  }
+
+  readonly #aborted = (): void => this.fail(this.#options.signal?.reason as Error)
+
+  #listen(stream: ClientHttp2Stream): void {
+    const { request, maxMessageBytes } = this.#options
+    stream.on('error', () => undefined)
+    stream.once('response', (headers, flags) => {
+      if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) {
+        this.#trailers = headers
+        return
+      }
+      const { ':status': status, 'content-type': contentType } = headers
+      if (status !== 200 || !isGrpcContentType(contentType)) {
+        this.fail(httpError(this.#where(), status, contentType))
+        return
+      }
+      const encoding = headers['grpc-encoding']
+      this.#reader = new MessageReader(maxMessageBytes, typeof encoding === 'string' ? encoding : undefined)
+      this.#guarded(() => {
+        this.#leading = readMetadata(headers)
+        const named = headers['x-content-type']
+        // What a peer says here by the plain header alone is often wrong: bodies are of the request's type.
+        const type =
+          typeof named === 'string' ? bodyContentType(contentType as string, named) : request.contentType
+        this.#options.sink.headers(this.#leading, type)
+      })
+    })
+    stream.on('data', (chunk: Buffer) => {
+      if (this.#over) return
+      this.#guarded(() => this.#reader?.read(chunk, (body) => this.#options.sink.message(body)))
+    })
+    stream.once('trailers', (headers) => (this.#trailers = headers))
+    stream.once('end', () => {
+      if (this.#trailers) this.#ended(this.#trailers)
+    })
+    stream.once('close', () => this.#closed(stream.rstCode))
+  }
+
+  #ended(trailers: IncomingHttpHeaders): void {
+    if (this.#over) return
+    if (trailers['grpc-status'] === undefined) {
+      this.fail(httpError(this.#where(), Number(trailers[':status'] ?? 200), trailers['content-type']))
+      return
+    }
+    this.#guarded(() => {
+      const error =
+        errorOfStatus(trailers, this.#options.request.service) ??
+        (this.#reader?.partial
+          ? new ServiceError('protocol', `${this.#where()} ended the call within a message`)
+          : undefined)
+      const metadata = { ...this.#leading, ...readMetadata(trailers) }
+      this.#settle(error)
+      this.#options.sink.ended(metadata, error)
+      // A server may answer before it has read all; the rest need not be sent.
+      this.#reset(constants.NGHTTP2_NO_ERROR)
+    })
+  }
+
+  #closed(rstCode: number | undefined): void {
+    if (this.#over) return
+    if (this.#trailers) this.#ended(this.#trailers)
+    else this.fail(this.#connection?.lost ?? resetError(this.#where(), rstCode))
+  }
+
+  /** What a peer sent wrongly ends the call and nothing else. */
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      const { code, message } = ServiceError.from(error)
+      this.fail(
+        new ServiceError(
+          code === 'bad-request' ? 'protocol' : code,
+          `${this.#where()} answered wrongly: ${message}`,
+          {
+            cause: error,
+          },
+        ),
+      )
+    }
+  }
+
+  #settle(error: Error | undefined): void {
+    this.#over = true
+    this.#error = error
+    clearTimeout(this.#timer)
+    this.#options.signal?.removeEventListener('abort', this.#aborted)
+    this.#options.settled(this)
+  }
+
+  #reset(code: number = constants.NGHTTP2_CANCEL): void {
+    const stream = this.#stream
+    if (!stream || stream.destroyed) return
+    if (code === constants.NGHTTP2_CANCEL || !stream.writableEnded) stream.close(code)
+    stream.resume()
+  }
+
+  #arm(): void {
+    const left = (this.#dueAt as number) - performance.now()
+    this.#timer = setTimeout(
+      () => {
+        // Timers of Node may be early by less than a millisecond.
+        if (performance.now() < (this.#dueAt as number)) this.#arm()
+        else this.fail(this.#late())
+      },
+      Math.min(maxTimerMs, Math.max(1, Math.ceil(left))),
+    )
+  }
+
+  #late(): ServiceError {
+    const { service, endpoint, timeoutMs } = this.#options.request
+    return new ServiceError('timeout', `${endpoint} on ${service} did not end within ${timeoutMs} ms`)
+  }
+
+  #where(): string {
+    return this.#connection?.address ?? this.#options.request.service
+  }
+}

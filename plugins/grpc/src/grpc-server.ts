@@ -1,0 +1,293 @@
+import type { Socket } from 'node:net'
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
+import type { DescService } from '@bufbuild/protobuf'
+import {
+  resolveOptions,
+  ServiceError,
+  type ByteStream,
+  type ComponentContext,
+  type Listener,
+  type Server,
+  type ServerAddress,
+  type ServerContext,
+  type StopOptions,
+} from '@micrograft/contracts'
+import { checkNumbers, grpcLimits, type GrpcLimits } from './grpc-limits.js'
+import { Health } from './health.js'
+import { reflectionEndpoints } from './reflection.js'
+import {
+  ServerConnection,
+  stoppedError,
+  type ConnectionOwner,
+  type ServerLimits,
+} from './server-connection.js'
+import { ServiceList } from './service-list.js'
+
+export interface GrpcServerOptions extends GrpcLimits {
+  /** The server's certificate chain, as PEM; with it the server speaks TLS and nothing else. @default none */
+  readonly cert?: string | Buffer | undefined
+  /** Its key, as PEM. @default none */
+  readonly key?: string | Buffer | undefined
+  /** Authorities of clients' certificates, as PEM; with it clients must have one. @default none: clients need none */
+  readonly ca?: string | Buffer | readonly (string | Buffer)[] | undefined
+  /** Most calls and streams under way on one connection. @default 1000 */
+  readonly maxCalls?: number | undefined
+  /** Most connections; further ones are closed. @default 10_000 */
+  readonly maxConnections?: number | undefined
+  /** Most bytes of requests of one connection that have not come whole, or that handlers work on. @default 67_108_864 (64 MiB) */
+  readonly maxHeldBytes?: number | undefined
+  /** Most bytes of replies that wait on one connection to be read; a call beyond that fails with `overloaded`. @default 67_108_864 (64 MiB) */
+  readonly maxQueuedBytes?: number | undefined
+  /** How long a new connection may take to say that it speaks HTTP/2, in milliseconds. @default 10_000 */
+  readonly helloTimeoutMs?: number | undefined
+  /** How often a connection is asked for a sign of life, in milliseconds. @default 30_000 */
+  readonly pingIntervalMs?: number | undefined
+  /** How long that sign may take before the connection is ended, in milliseconds. @default 20_000 */
+  readonly pingTimeoutMs?: number | undefined
+  /** Whether `grpc.health.v1.Health` is answered. @default true */
+  readonly health?: boolean | undefined
+  /** Whether `grpc.reflection.v1.ServerReflection`, and that of v1alpha, is answered. @default true */
+  readonly reflection?: boolean | undefined
+  /** Descriptors of protobuf services that the endpoints are of, for reflection. @default none */
+  readonly services?: readonly DescService[] | undefined
+}
+
+const defaults = {
+  ...grpcLimits,
+  cert: undefined,
+  key: undefined,
+  ca: undefined,
+  maxCalls: 1000,
+  maxConnections: 10_000,
+  maxHeldBytes: 67_108_864,
+  maxQueuedBytes: 67_108_864,
+  helloTimeoutMs: 10_000,
+  pingIntervalMs: 30_000,
+  pingTimeoutMs: 20_000,
+  health: true,
+  reflection: true,
+  services: [],
+}
+
+type Options = ServerLimits &
+  Pick<GrpcServerOptions, 'cert' | 'key' | 'ca'> & {
+    readonly maxConnections: number
+    readonly health: boolean
+    readonly reflection: boolean
+    readonly services: readonly DescService[]
+  }
+
+const defaultGraceMs = 10_000
+/** How long a peer may take to read the last of what is sent to it. */
+const farewellMs = 1000
+
+/**
+ * Serves gRPC on a TCP port of the service: `Say.Hello` as `/<any package>.Say/Hello`. Bodies of requests
+ * are Buffers.
+ */
+export function grpcServer(options: GrpcServerOptions | undefined, context: ComponentContext): Server {
+  const what = 'the options of the grpc server'
+  const resolved: Options = resolveOptions(what, defaults as never, options as object) as unknown as Options
+  checkNumbers(what, resolved, {
+    maxMessageBytes: 1,
+    maxMetadataBytes: 1,
+    windowBytes: 1,
+    maxCalls: 1,
+    maxConnections: 1,
+    maxHeldBytes: 1,
+    maxQueuedBytes: 1,
+    helloTimeoutMs: 1,
+    pingIntervalMs: 1,
+    pingTimeoutMs: 1,
+  })
+  if ((resolved.cert === undefined) !== (resolved.key === undefined) || (resolved.ca && !resolved.cert))
+    throw new ServiceError('invalid-option', `cert and key of ${what} go together; ca needs both`)
+  return new GrpcServer(resolved, context)
+}
+
+class GrpcServer implements Server {
+  readonly name = 'grpc'
+  readonly protocol = 'grpc'
+  readonly #options: Options
+  readonly #context: ComponentContext
+  readonly #sockets = new Set<Socket>()
+  readonly #connections = new Set<ServerConnection>()
+  readonly #tls: TlsServer | undefined
+  readonly #health: Health
+  readonly #list: ServiceList
+  #owner: ConnectionOwner | undefined
+  #listener: Listener | undefined
+  #started = false
+  #stopping: Promise<void> | undefined
+  #sweep: NodeJS.Timeout | undefined
+  #cutShort = false
+  /** Called whenever a handler or a connection has ended, while it stops. */
+  #onChange: (() => void) | undefined
+
+  /** @throws `invalid-option` where certificate or key are none. */
+  constructor(options: Options, context: ComponentContext) {
+    this.#options = options
+    this.#context = context
+    this.#tls = options.cert === undefined ? undefined : this.#makeTls(options)
+    this.#list = new ServiceList(context, options.services)
+    this.#health = new Health((service) => this.#list.has(service))
+  }
+
+  async start({ dispatcher, listenBytes }: ServerContext): Promise<ServerAddress> {
+    if (this.#stopping) throw closedError()
+    if (this.#started) throw new ServiceError('conflict', 'the grpc server was started already')
+    this.#started = true
+    const { health, reflection } = this.#options
+    this.#owner = {
+      service: this.#context.service,
+      dispatcher,
+      limits: this.#options,
+      internal: new Map([
+        ...(health ? this.#health.endpoints : []),
+        ...(reflection ? reflectionEndpoints(this.#list) : []),
+      ]),
+      changed: (connection) => {
+        if (connection.over) this.#connections.delete(connection)
+        this.#onChange?.()
+      },
+    }
+    try {
+      const listener = await listenBytes((stream) => this.#accept(stream))
+      if (this.#stopping as unknown) {
+        await listener[Symbol.asyncDispose]()
+        throw closedError()
+      }
+      this.#listener = listener
+      this.#watchOver()
+      this.#list.address = listener.address
+    } catch (error) {
+      this.#started = false
+      throw error
+    }
+    const metadata = { protocol: 'grpc', transport: 'grpc', server: 'grpc' }
+    return {
+      address: this.#listener.address,
+      metadata: this.#tls ? { ...metadata, secure: 'true' } : metadata,
+    }
+  }
+
+  async stop({ graceMs = defaultGraceMs, signal }: StopOptions = {}): Promise<void> {
+    signal?.throwIfAborted()
+    this.#stopping ??= this.#stop(graceMs)
+    if (!signal) return this.#stopping
+    const cut = () => this.#cut()
+    signal.addEventListener('abort', cut, { once: true })
+    try {
+      await this.#stopping
+    } finally {
+      signal.removeEventListener('abort', cut)
+    }
+    signal.throwIfAborted()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping ??= this.#stop(0)
+    this.#cut()
+    await this.#stopping
+  }
+
+  #accept(stream: ByteStream): void {
+    const socket = stream as Socket
+    socket.on('error', () => undefined)
+    if (this.#stopping || this.#sockets.size >= this.#options.maxConnections) {
+      socket.destroy()
+      return
+    }
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    if (this.#tls) this.#tls.emit('connection', socket)
+    else this.#serve(socket)
+  }
+
+  #serve(socket: Socket): void {
+    if (this.#stopping || socket.destroyed) {
+      socket.destroy()
+      return
+    }
+    const remote =
+      socket.remotePort === undefined ? 'unknown' : `${socket.remoteAddress}:${socket.remotePort}`
+    this.#connections.add(new ServerConnection(socket, remote, this.#owner as ConnectionOwner))
+  }
+
+  #watchOver(): void {
+    const { pingIntervalMs, pingTimeoutMs } = this.#options
+    this.#sweep = setInterval(
+      () => {
+        const now = performance.now()
+        for (const connection of this.#connections) connection.tick(now)
+      },
+      Math.max(5, Math.min(1000, pingIntervalMs / 4, pingTimeoutMs / 4)),
+    ).unref()
+  }
+
+  #makeTls({ cert, key, ca, helloTimeoutMs }: Options): TlsServer {
+    try {
+      const server = createTlsServer({
+        cert,
+        key,
+        ALPNProtocols: ['h2'],
+        handshakeTimeout: helloTimeoutMs,
+        ...(ca === undefined
+          ? {}
+          : { ca: ca as string | Buffer | (string | Buffer)[], requestCert: true, rejectUnauthorized: true }),
+      })
+      server.on('secureConnection', (socket: TLSSocket) => {
+        socket.on('error', () => undefined)
+        if (socket.alpnProtocol === 'h2') this.#serve(socket)
+        else socket.destroy()
+      })
+      server.on('tlsClientError', (_, socket) => socket.destroy())
+      return server
+    } catch (error) {
+      throw new ServiceError(
+        'invalid-option',
+        `cert, key or ca of the options of the grpc server are none: ${(error as Error).message}`,
+        { cause: error },
+      )
+    }
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#health.stop()
+    await this.#listener?.[Symbol.asyncDispose]()
+    for (const connection of this.#connections) connection.leave()
+    await this.#settled(graceMs, () => ![...this.#connections].some(({ busy }) => busy))
+    this.#cut()
+    this.#cutShort = false
+    await this.#settled(farewellMs, () => this.#connections.size === 0)
+    clearInterval(this.#sweep)
+    for (const connection of this.#connections) connection.destroy()
+    for (const socket of this.#sockets) socket.destroy()
+    await Promise.all([...this.#connections].map(({ closed }) => closed))
+  }
+
+  /** Resolves when `condition` holds, after `ms`, or when it is cut short. */
+  async #settled(ms: number, condition: () => boolean): Promise<void> {
+    if (condition() || this.#cutShort || ms <= 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#onChange = () => {
+        if (!condition() && !this.#cutShort) return
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#onChange = undefined
+  }
+
+  /** Aborts what is under way. */
+  #cut(): void {
+    this.#cutShort = true
+    for (const connection of this.#connections) connection.abort(stoppedError())
+    this.#onChange?.()
+  }
+}
+
+function closedError(): ServiceError {
+  return new ServiceError('closed', 'the grpc server was stopped')
+}

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict'
+import { chown, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { Store } from '@micrograft/contracts'
+import { Plugin, type MysqlStoreOptions } from '@micrograft/store-mysql'
+import {
+  certificate,
+  freePort,
+  missing,
+  mariadb,
+  ServerProcess,
+  type Certificate,
+  type ServerKind,
+} from '@micrograft/test-support'
+import { componentContext, until } from '@micrograft/testing'
+import { createConnection } from 'mysql2/promise'
+
+const make = Plugin.newFunc as unknown as (
+  options: MysqlStoreOptions,
+  context: ReturnType<typeof componentContext>,
+) => Promise<Store>
+const bytes = (text: string) => new TextEncoder().encode(text)
+const reason = missing(mariadb)
+
+/** MariaDB that also takes connections with TLS, where there is a certificate to show. */
+function secure({ cert, key }: Certificate): ServerKind {
+  return Object.create(mariadb, {
+    arguments: {
+      value: async (place: { folder: string; port: number }) => {
+        const given = await mariadb.arguments(place)
+        const files = { cert: join(place.folder, 'cert.pem'), key: join(place.folder, 'key.pem') }
+        await writeFile(files.cert, cert)
+        await writeFile(files.key, key, { mode: 0o600 })
+        const { uid, gid } = mariadb.user ?? {}
+        if (uid !== undefined && gid !== undefined) await chown(files.key, uid, gid)
+        return [...given, `--ssl-cert=${files.cert}`, `--ssl-key=${files.key}`]
+      },
+    },
+  }) as ServerKind
+}
+
+if (reason !== undefined) test('mysql store', { skip: reason })
+else {
+  let server: ServerProcess
+  let shown: Certificate | undefined
+  before(async () => {
+    shown = await certificate()
+    server = await ServerProcess.start(shown ? secure(shown) : mariadb)
+  })
+  after(() => server[Symbol.asyncDispose]())
+
+  const address = (account = 'micrograft:secret') => `mysql://${account}@127.0.0.1:${server.port}/micrograft`
+  const open = (options: MysqlStoreOptions = {}) =>
+    make({ addresses: [address()], timeoutMs: 3000, ...options }, componentContext())
+  const ask = async (sql: string) => {
+    const connection = await createConnection(address())
+    try {
+      return (await connection.query(sql))[0] as Record<string, unknown>[]
+    } finally {
+      await connection.end()
+    }
+  }
+
+  test('the mysql store takes the table of the service', async () => {
+    await using store = await open()
+    await store.set('a', bytes('1'))
+    assert.equal((await ask('SELECT * FROM test')).length, 1)
+  })
+
+  test('the mysql store makes a table once where many ask for it at a time', async () => {
+    for (let round = 0; round < 8; round++) {
+      const opening = Array.from({ length: 8 }, () => open({ table: `round ${round}` }))
+      const outcomes = await Promise.allSettled(opening)
+      for (const each of outcomes) if (each.status === 'fulfilled') await each.value[Symbol.asyncDispose]()
+      for (const each of outcomes) if (each.status === 'rejected') throw each.reason
+    }
+  })
+
+  test('the mysql store makes no table where it must not, and says which is missing', async () => {
+    await assert.rejects(open({ table: 'none', createTable: false }), {
+      code: 'not-found',
+      message: /createTable/,
+    })
+    await assert.rejects(open({ database: 'none' }), { code: 'not-found', message: /database/ })
+    await ask('CREATE TABLE foreign_table (id int)')
+    await assert.rejects(open({ table: 'foreign_table' }), { code: 'conflict' })
+  })
+
+  test('the mysql store needs no right to make tables where the table is there', async () => {
+    await using owner = await open({ table: 'granted' })
+    await owner.set('a', bytes('1'))
+    await ask(`CREATE USER reader@127.0.0.1 IDENTIFIED BY 'other'`)
+    await ask('GRANT SELECT ON granted TO reader@127.0.0.1')
+    await using store = await open({ table: 'granted', addresses: [address('reader:other')] })
+    assert.equal((await store.get('a'))?.length, 1)
+    await assert.rejects(store.set('a', bytes('2')), { code: 'forbidden' })
+  })
+
+  test('the mysql store sweeps what has expired out of the table, and only that', async () => {
+    await using store = await open({ table: 'swept', sweepIntervalMs: 30 })
+    const expiring = Array.from({ length: 30 }, (_, index) => `short ${index}`)
+    await Promise.all(expiring.map((key) => store.set(key, bytes('1'), { ttlMs: 40 })))
+    await store.set('long', bytes('1'), { ttlMs: 600_000 })
+    await store.set('for ever', bytes('1'))
+    await until('the rows are gone', async () => (await ask('SELECT 1 FROM swept')).length === 2)
+    assert.deepEqual(await store.list(), ['for ever', 'long'])
+  })
+
+  test('the mysql store knows no difference between a prefix and a pattern, nor between case and case', async () => {
+    await using store = await open({ table: 'patterns' })
+    for (const key of ['a%b', 'a_b', 'aXb', 'A%b', 'a\\b', "a'b", 'ä', 'a\u0308'])
+      await store.set(key, bytes(key))
+    assert.deepEqual(await store.list({ prefix: 'a%' }), ['a%b'])
+    assert.deepEqual(await store.list({ prefix: 'a_' }), ['a_b'])
+    assert.deepEqual(await store.list({ prefix: "a'" }), ["a'b"])
+    assert.deepEqual(await store.list({ suffix: '\\b' }), ['a\\b'])
+    assert.deepEqual(await store.list({ suffix: 'longer than any key' }), [])
+    assert.deepEqual(await store.list({ prefix: 'a', after: 'a_b', limit: 2 }), ['a\u0308'])
+    assert.equal(await store.get('a '), undefined)
+    await assert.rejects(store.get('\ud800'), { code: 'bad-request' })
+  })
+
+  test('the mysql store uses the next address where one does not answer', async () => {
+    const dead = `mysql://micrograft:secret@127.0.0.1:${await freePort()}/micrograft`
+    await using store = await open({ addresses: [dead, address()], table: 'several' })
+    await store.set('a', bytes('1'))
+    assert.equal((await store.get('a'))?.length, 1)
+  })
+
+  test('the mysql store refuses calls when too many wait, and opens no more connections than it may', async () => {
+    await using store = await open({ table: 'waiting', maxConnections: 2, maxWaiting: 5 })
+    const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => store.get('a')))
+    const codes = outcomes.map((each) =>
+      each.status === 'rejected' ? (each.reason as { code: string }).code : '',
+    )
+    assert.ok(codes.includes('overloaded'), codes.join())
+    assert.ok(codes.filter((code) => code === '').length >= 5)
+    const [{ count } = {}] = await ask(
+      'SELECT COUNT(*) AS count FROM information_schema.processlist WHERE db = "micrograft" AND id <> CONNECTION_ID()',
+    )
+    assert.ok((count as number) <= 2, `${String(count)} connections`)
+  })
+
+  test('the mysql store refuses a value above its limit, and takes one of the limit', async () => {
+    await using store = await open({ table: 'sizes', maxValueBytes: 1000 })
+    await assert.rejects(store.set('a', new Uint8Array(1001)), { code: 'too-large' })
+    await store.set('a', new Uint8Array(1000))
+    assert.equal((await store.get('a'))?.length, 1000)
+  })
+
+  test('the mysql store says so where a value is more than the server takes, and goes on', async () => {
+    await using store = await open({ table: 'packets', maxValueBytes: 33_554_432 })
+    await assert.rejects(store.set('a', new Uint8Array(20_000_000)), {
+      code: 'too-large',
+      message: /max_allowed_packet/,
+    })
+    await store.set('a', new Uint8Array(8_388_608))
+    assert.equal((await store.get('a'))?.length, 8_388_608)
+  })
+
+  test('the mysql store encrypts, and believes only in certificates that it knows', async (t) => {
+    if (!shown) return t.skip('there is no openssl on this machine')
+    await using store = await open({ table: 'secure', tls: { ca: shown.cert } })
+    await store.set('a', bytes('1'))
+    await ask(`CREATE USER careful@127.0.0.1 IDENTIFIED BY 'other' REQUIRE SSL`)
+    await ask('GRANT ALL ON micrograft.* TO careful@127.0.0.1')
+    const careful = [address('careful:other')]
+    await using encrypted = await open({ table: 'secure', tls: { ca: shown.cert }, addresses: careful })
+    assert.equal((await encrypted.get('a'))?.length, 1)
+    await assert.rejects(open({ table: 'secure', addresses: careful }), { code: 'unauthenticated' })
+    await assert.rejects(open({ table: 'secure', tls: true }), {
+      code: 'unavailable',
+      message: /certificate/,
+    })
+    await assert.rejects(open({ table: 'secure', addresses: [`${address()}?ssl-mode=verify_identity`] }), {
+      code: 'unavailable',
+    })
+  })
+
+  test('the mysql store refuses options that are none, without telling the password', async () => {
+    const hidden = (error: { code: string; message: string }) =>
+      error.code === 'invalid-option' && !error.message.includes('secret')
+    for (const wrong of [
+      'http://u:secret@h',
+      'mysql://u:secret@h?ssl=1',
+      'mysql://u:secret@h?ssl-mode=preferred',
+      '',
+    ])
+      await assert.rejects(open({ addresses: [wrong] }), hidden, wrong)
+    await assert.rejects(open({ addresses: [] }), { code: 'invalid-option' })
+    await assert.rejects(open({ table: '' }), { code: 'invalid-option' })
+    await assert.rejects(open({ tabel: 'a' } as never), { code: 'invalid-option' })
+  })
+}

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { missing, natsServer, ServerProcess } from '@micrograft/test-support'
+import { until } from '@micrograft/testing'
+import { Kvm, type Bucket } from '@nats-io/kv'
+import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { bytes, openStore, text } from './support/nats.js'
+
+const kind = natsServer()
+const reason = missing(kind)
+const options = { skip: reason ?? false }
+let server: ServerProcess
+let raw: NatsConnection
+const fresh = () => ({
+  addresses: [`127.0.0.1:${server.port}`],
+  database: randomUUID(),
+  table: 'users',
+  maxBytes: 20_000_000,
+})
+const bucketOf = async (name: string) => (await new Kvm(raw).open(name)) as Bucket
+const messagesOf = async (name: string) =>
+  (await (await bucketOf(name)).jsm.streams.info(`KV_${name}`)).state.messages
+
+before(async () => {
+  if (reason !== undefined) return
+  server = await ServerProcess.start(kind)
+  raw = await connect({ port: server.port })
+})
+after(async () => {
+  await raw?.close()
+  await server?.[Symbol.asyncDispose]()
+})
+
+test(
+  'another client of the bucket sees what is set, and what it sets and deletes is seen',
+  options,
+  async () => {
+    const place = fresh()
+    await using store = await openStore(place)
+    await store.set('a/b c', bytes('1'), { ttlMs: 60_000 })
+    const bucket = await bucketOf(place.database)
+    assert.equal((await bucket.get('users.a.b=20c'))?.string(), '1')
+    await bucket.put('users.theirs', '2')
+    assert.equal(text(await store.get('theirs')), '2')
+    assert.deepEqual(await store.list(), ['a/b c', 'theirs'])
+    await bucket.delete('users.theirs')
+    assert.equal(await store.get('theirs'), undefined)
+    assert.equal(await store.delete('theirs'), false)
+    assert.deepEqual(await store.list(), ['a/b c'])
+    // Keys of other tables, and such as no store writes.
+    await bucket.put('other.a', '3')
+    await bucket.put('users.a=zz', '3')
+    assert.deepEqual(await store.list(), ['a/b c'])
+  },
+)
+
+test('what is deleted leaves nothing behind, and what expires goes by itself', options, async () => {
+  const place = { ...fresh(), sweepMs: 50 }
+  await using store = await openStore(place)
+  for (let i = 0; i < 20; i++) await store.set(`k${i}`, bytes('x'))
+  for (let i = 0; i < 20; i++) assert.equal(await store.delete(`k${i}`), true)
+  assert.equal(await messagesOf(place.database), 0)
+  for (let i = 0; i < 20; i++) await store.set(`k${i}`, bytes('x'), { ttlMs: 30 })
+  await store.set('stays', bytes('x'), { ttlMs: 60_000 })
+  await until('all but one are gone', async () => (await messagesOf(place.database)) === 1)
+  assert.equal(text(await store.get('stays')), 'x')
+})
+
+test('an entry that was set anew is not taken out as the one that had expired', options, async () => {
+  const place = fresh()
+  await using store = await openStore(place)
+  for (let i = 0; i < 30; i++) {
+    await store.set('k', bytes('old'), { ttlMs: 1 })
+    await until('it has expired', async () => (await store.get('k')) === undefined)
+    await Promise.all([store.list(), store.delete('k'), store.set('k', bytes('new'))])
+    await store.set('k', bytes('newer'))
+    await store.list()
+    assert.equal(text(await store.get('k')), 'newer')
+  }
+})
+
+test('a list is whole and names each key once while keys are set and deleted', options, async () => {
+  const place = fresh()
+  await using store = await openStore(place)
+  await using other = await openStore(place)
+  const stay = Array.from({ length: 300 }, (_, i) => `s${String(i).padStart(3, '0')}`)
+  await Promise.all(stay.map((key) => store.set(key, bytes('x'))))
+  const over = new AbortController()
+  const changing = (async () => {
+    for (let i = 0; !over.signal.aborted; i++) {
+      await Promise.all([other.set(`t${i % 20}`, bytes('x')), other.delete(`t${(i + 7) % 20}`)])
+      await other.set(stay[i % stay.length] as string, bytes('y'))
+    }
+  })()
+  for (let i = 0; i < 30; i++) {
+    const started = performance.now()
+    const listed = await store.list()
+    assert.ok(performance.now() - started < 2500)
+    assert.deepEqual(
+      listed.filter((key) => key.startsWith('s')),
+      stay,
+    )
+    assert.equal(new Set(listed).size, listed.length)
+  }
+  over.abort()
+  await changing
+})
+
+test('of many deletes at once just one finds the entry', options, async () => {
+  const place = fresh()
+  await using store = await openStore(place)
+  await using other = await openStore(place)
+  for (let i = 0; i < 10; i++) {
+    await store.set('k', bytes('x'))
+    const found = await Promise.all(
+      Array.from({ length: 8 }, (_, at) => (at % 2 ? store : other).delete('k')),
+    )
+    assert.equal(found.filter(Boolean).length, 1)
+  }
+})
+
+test('lists by prefixes that end anywhere, and pages through many keys', options, async () => {
+  await using store = await openStore(fresh())
+  const keys = ['a', 'a/', 'a//b', 'a/b', 'a/b/c', 'a/bc', 'ab', '/', '/a', 'a.b', 'a/ü', 'ü/a']
+  for (const key of keys) await store.set(key, bytes(key))
+  for (const prefix of ['', 'a', 'a/', 'a/b', 'a/b/', 'a//', '/', 'a.', 'ü', 'ü/', 'a/ü', 'none/']) {
+    const wanted = keys.filter((key) => key.startsWith(prefix))
+    assert.deepEqual((await store.list({ prefix })).toSorted(), wanted.toSorted(), JSON.stringify(prefix))
+  }
+  const many = Array.from({ length: 5000 }, (_, i) => `n/${String(i * 7919).padStart(9, '0')}`)
+  await Promise.all(many.map((key) => store.set(key, bytes('x'))))
+  const paged: string[] = []
+  for (let after: string | undefined; ;) {
+    const page = await store.list({ prefix: 'n/', limit: 999, after })
+    if (page.length === 0) break
+    paged.push(...page)
+    after = page.at(-1)
+  }
+  assert.deepEqual(paged, many.toSorted())
+})
+
+test('refuses values above what it, the bucket or the server takes, and a full bucket', options, async () => {
+  await using store = await openStore({ ...fresh(), maxValueBytes: 1000 })
+  await assert.rejects(store.set('k', new Uint8Array(1001)), { code: 'too-large' })
+  await using wide = await openStore(fresh())
+  await assert.rejects(wide.set('k', new Uint8Array(1_100_000)), { code: 'too-large' })
+  await wide.set('k', new Uint8Array(1_000_000))
+  assert.equal((await wide.get('k'))?.length, 1_000_000)
+  const same = { ...fresh(), maxValueBytes: 100, maxBytes: 10_000 }
+  await using narrow = await openStore(same)
+  // Another that does not know of the bucket's limit.
+  await using bound = await openStore({ ...same, maxValueBytes: undefined })
+  await assert.rejects(bound.set('k', new Uint8Array(5000)), { code: 'too-large' })
+  await assert.rejects(
+    async () => {
+      for (let i = 0; i < 1000; i++) await narrow.set(`k${i}`, new Uint8Array(100))
+    },
+    { code: 'overloaded' },
+  )
+  await narrow.delete('k0')
+  await narrow.set('again', new Uint8Array(50))
+})
+
+test('options that are none are refused, and a server without JetStream is told of', options, async () => {
+  for (const each of [{ database: 'a.b' }, { table: '' }, { replicas: 0 }, { sweepMs: -1 }, { unknown: 1 }]) {
+    await assert.rejects(openStore({ ...fresh(), ...each } as never), { code: 'invalid-option' })
+  }
+  await using plain = await ServerProcess.start(natsServer(() => ({ jetstream: false })))
+  await assert.rejects(openStore({ addresses: [`127.0.0.1:${plain.port}`] }), { code: 'unavailable' })
+})

@@ -1,0 +1,134 @@
+import { ServiceError, type Logger } from '@micrograft/contracts'
+import { Pool, type PoolClient, type QueryArrayConfig } from 'pg'
+import type { PostgresAddress } from './postgres-address.js'
+import { isElsewhere, postgresError } from './postgres-error.js'
+
+export interface PostgresPoolsOptions {
+  readonly addresses: readonly PostgresAddress[]
+  readonly timeoutMs: number
+  readonly maxConnections: number
+  readonly maxWaiting: number
+}
+
+/** Columns, as pg reads them: `bytea` as a Buffer. */
+export type Row = readonly unknown[]
+
+/** A pool of connections for each address, of which the first that answers is used until it fails. */
+export class PostgresPools implements AsyncDisposable {
+  readonly #options: PostgresPoolsOptions
+  readonly #log: Logger
+  readonly #pools = new Map<PostgresAddress, Pool>()
+  readonly #clients = new Set<PoolClient>()
+  #current = 0
+  #closed = false
+
+  constructor(options: PostgresPoolsOptions, log: Logger) {
+    this.#options = options
+    this.#log = log
+  }
+
+  /** Runs one statement within `timeoutMs`, waiting for a connection included. */
+  async query(text: string, values: readonly unknown[] = []): Promise<{ rows: Row[]; count: number }> {
+    const end = performance.now() + this.#options.timeoutMs
+    const client = await this.#connect()
+    const onError = () => undefined
+    client.on('error', onError)
+    try {
+      const result = await client.query<unknown[]>({
+        text,
+        values: [...values],
+        rowMode: 'array',
+        query_timeout: Math.max(1, Math.ceil(end - performance.now())),
+      } as QueryArrayConfig)
+      client.release()
+      return { rows: result.rows, count: result.rowCount ?? 0 }
+    } catch (error) {
+      const { severity } = error as { severity?: string }
+      // A refused statement leaves the connection as it was; any other failure leaves an answer to come.
+      if (severity === 'ERROR') client.release()
+      else this.#drop(client)
+      if (isElsewhere(error)) this.#current = (this.#current + 1) % this.#options.addresses.length
+      throw this.#failure('cannot ask', error)
+    } finally {
+      client.off('error', onError)
+    }
+  }
+
+  /** Ends every connection, also those that statements are under way on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const pool of this.#pools.values()) void pool.end().catch(() => undefined)
+    // What asks to end politely, a server that stands still would keep open.
+    await new Promise((resolve) => setImmediate(resolve))
+    for (const client of this.#clients) destroy(client)
+  }
+
+  async #connect(): Promise<PoolClient> {
+    const { addresses, maxWaiting } = this.#options
+    for (let left = addresses.length; ; left--) {
+      const address = addresses[this.#current] as PostgresAddress
+      const pool = this.#pool(address)
+      if (pool.waitingCount >= maxWaiting)
+        throw new ServiceError(
+          'overloaded',
+          `${maxWaiting} calls of the postgres store wait for a connection; slow down, or raise maxConnections`,
+        )
+      try {
+        return await pool.connect()
+      } catch (error) {
+        if (this.#closed || left <= 1 || !isElsewhere(error)) throw this.#failure(`cannot reach`, error)
+        this.#log.warn('next address', { from: address.label, reason: (error as Error).message })
+        // Another call may have gone on already.
+        if (addresses[this.#current] === address) this.#current = (this.#current + 1) % addresses.length
+      }
+    }
+  }
+
+  #pool(address: PostgresAddress): Pool {
+    if (this.#closed) throw closedError()
+    let pool = this.#pools.get(address)
+    if (pool) return pool
+    const { timeoutMs, maxConnections, addresses } = this.#options
+    pool = new Pool({
+      ...address.config,
+      max: maxConnections,
+      connectionTimeoutMillis: Math.ceil(timeoutMs / addresses.length),
+      idleTimeoutMillis: 30_000,
+      allowExitOnIdle: true,
+      keepAlive: true,
+      application_name: 'micrograft',
+    })
+    pool.on('connect', (client) => {
+      this.#clients.add(client)
+      client.once('end', () => this.#clients.delete(client))
+    })
+    // An idle connection that is lost: the next call makes another.
+    pool.on('error', (error) => this.#log.debug('connection lost', { reason: error.message }))
+    this.#pools.set(address, pool)
+    return pool
+  }
+
+  #drop(client: PoolClient): void {
+    client.release(true)
+    destroy(client)
+    this.#clients.delete(client)
+  }
+
+  #failure(what: string, error: unknown): ServiceError {
+    if (this.#closed) return closedError()
+    return postgresError(
+      `${what} PostgreSQL at ${this.#options.addresses.map(({ label }) => label).join()}`,
+      error,
+    )
+  }
+}
+
+export function closedError(): ServiceError {
+  return new ServiceError('closed', 'the postgres store is closed; open another')
+}
+
+function destroy(client: PoolClient): void {
+  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
+  connection.stream.destroy()
+}

@@ -1,0 +1,250 @@
+import {
+  resolveOptions,
+  ServiceError,
+  type CallOptions,
+  type ComponentContext,
+  type Connection,
+  type ConnectionHandler,
+  type DialOptions,
+  type Listener,
+  type Logger,
+  type Transport,
+  type TransportLimits,
+} from '@micrograft/contracts'
+import { createInbox, type Msg } from '@nats-io/transport-node'
+import { dialSubject, greetingSubject, listenSubject } from './address.js'
+import { Door, type Accept, type DoorSettings, type NewConnection } from './door.js'
+import { decodeGreeting, encodeGreeting } from './greeting.js'
+import { NatsPeerConnection, type ConnectionEnds } from './nats-connection.js'
+import { NatsLink, within } from './nats-link.js'
+import { connectionDefaults, type NatsConnectionOptions } from './nats-options.js'
+import { goWire, peerWire, type PeerWire } from './peer-wire.js'
+
+export interface NatsTransportOptions extends NatsConnectionOptions, TransportLimits {
+  /** How often a connection gives a sign of life, in milliseconds; a peer that gives none for three and a half times as long is gone. @default 10_000 */
+  readonly keepAliveMs?: number | undefined
+  /** How long a connection with a peer of go-micro stays without a message, in milliseconds: such a peer never says that it ends. @default 120_000 */
+  readonly idleTimeoutMs?: number | undefined
+}
+
+const defaults = {
+  ...connectionDefaults,
+  maxMessageBytes: 4_194_304,
+  maxQueuedBytes: 16_777_216,
+  maxConnections: 10_000,
+  keepAliveMs: 10_000,
+  idleTimeoutMs: 120_000,
+}
+
+/** Messages over a NATS server: whoever reaches it reaches every service on it, without a port of its own. */
+export async function natsTransport(
+  options: NatsTransportOptions | undefined,
+  { service, log, signal }: ComponentContext,
+): Promise<Transport> {
+  const resolved = resolveOptions('the options of the nats transport', defaults, options)
+  const { maxMessageBytes, maxQueuedBytes, maxConnections, keepAliveMs, idleTimeoutMs, ...connection } =
+    resolved
+  const settings = { maxMessageBytes, maxQueuedBytes, maxConnections, keepAliveMs, idleTimeoutMs }
+  for (const [name, value] of Object.entries(settings)) {
+    if (!(value > 0))
+      throw new ServiceError('invalid-option', `${name} is ${String(value)}; give a number above 0`)
+  }
+  const what = 'the nats transport'
+  return new NatsTransport(await NatsLink.open(connection, { what, service, log, signal }), settings, log)
+}
+
+/** Largest piece of a message, in bytes, where the server takes more. */
+const maxPieceBytes = 262_144
+const defaultDialTimeoutMs = 5000
+const nothing = new Uint8Array(0)
+
+class NatsTransport implements Transport {
+  readonly name = 'nats'
+  readonly #link: NatsLink
+  readonly #settings: DoorSettings
+  readonly #log: Logger
+  readonly #connections = new Set<NatsPeerConnection>()
+  readonly #listeners = new Set<Listener>()
+  #ended: Promise<void> | undefined
+
+  constructor(link: NatsLink, settings: DoorSettings, log: Logger) {
+    this.#link = link
+    this.#settings = settings
+    this.#log = log
+    link.onLost(() => {
+      for (const connection of this.#connections) connection.lost()
+    })
+  }
+
+  async listen(address: string, accept: Accept, { signal }: CallOptions = {}): Promise<Listener> {
+    this.#ready(signal)
+    const subject = listenSubject(address)
+    const taken = await this.#heardBySomebody(subject, signal)
+    this.#ready(signal)
+    if (taken) {
+      const next = 'stop what listens there or choose another address'
+      throw new ServiceError('conflict', `${subject} is taken; ${next}`)
+    }
+    const door = new Door(this.#link, accept, this.#settings, {
+      connection: (each) => this.#connection(each),
+      peerWire: () => this.#peerWire(),
+      goWire: () => this.#goWire(),
+    })
+    const hear = (message: Msg, how: (message: Msg) => void): void => {
+      try {
+        how(message)
+      } catch (error) {
+        this.#log.debug('a message to a listener is passed over', { address: subject, error })
+      }
+    }
+    const subscriptions = [
+      this.#link.subscribe(subject, (message) => hear(message, (each) => door.hearGo(each))),
+      this.#link.subscribe(greetingSubject(subject), (message) => hear(message, (each) => door.greet(each))),
+    ]
+    let closing: Promise<void> | undefined
+    const close = async (): Promise<void> => {
+      this.#listeners.delete(listener)
+      for (const each of subscriptions) this.#link.unsubscribe(each)
+      if (this.#link.connected) await this.#link.flush().catch(() => undefined)
+    }
+    const listener: Listener = { address: subject, [Symbol.asyncDispose]: () => (closing ??= close()) }
+    this.#listeners.add(listener)
+    try {
+      await this.#link.flush(signal)
+      return listener
+    } catch (error) {
+      void listener[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  async dial(
+    address: string,
+    handler: ConnectionHandler,
+    { signal, timeoutMs = defaultDialTimeoutMs }: DialOptions = {},
+  ): Promise<Connection> {
+    this.#ready(signal)
+    const subject = dialSubject(address)
+    const late = new AbortController()
+    const timer = setTimeout(
+      () => late.abort(unreached(subject, `no answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    )
+    try {
+      const connecting = this.#connect(subject, handler, late.signal)
+      const giveUp = (): void => {
+        late.abort(signal?.reason)
+        connecting.then(
+          (connection) => connection.destroy(),
+          () => undefined,
+        )
+      }
+      return await within(connecting, signal, giveUp)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return (this.#ended ??= this.#end())
+  }
+
+  async #end(): Promise<void> {
+    const closing = [...this.#listeners].map((each) => each[Symbol.asyncDispose]())
+    const connections = [...this.#connections]
+    for (const connection of connections) connection.destroy(this.#link.closed())
+    await Promise.all([...closing, ...connections.map(({ closed }) => closed)])
+    // What the peers were told last is to reach them.
+    if (this.#link.connected) await this.#link.flush().catch(() => undefined)
+    await this.#link.close()
+  }
+
+  /** @param signal Ends it: the dialler waits no longer. */
+  async #connect(subject: string, handler: ConnectionHandler, signal: AbortSignal): Promise<Connection> {
+    const inbox = createInbox()
+    const { keepAliveMs } = this.#settings
+    let connection: NatsPeerConnection | undefined
+    let welcomed!: (message: Msg) => void
+    const welcome = new Promise<Msg>((resolve) => (welcomed = resolve))
+    // What comes right behind the welcome is there before whoever waits for that has its turn.
+    const early: Msg[] = []
+    let greeted = false
+    const subscription = this.#link.subscribe(inbox, (message) => {
+      if (connection) connection.hear(message)
+      else if (greeted) early.push(message)
+      else welcomed(message)
+      greeted = true
+    })
+    const forget = (): void => this.#link.unsubscribe(subscription)
+    const join = (ends: Omit<ConnectionEnds, 'inbox' | 'onOver'>): Connection => {
+      connection = this.#connection({ ...ends, inbox, remote: subject, onOver: forget })
+      connection.attach(handler)
+      for (const message of early) connection.hear(message)
+      return connection
+    }
+    try {
+      const greeting = encodeGreeting({ version: 1, keepAliveMs })
+      await this.#link.publish(greetingSubject(subject), greeting, { reply: inbox }, signal)
+      const { data, headers, reply } = await within(welcome, signal)
+      if (headers?.code === 503) {
+        if (!(await this.#heardBySomebody(subject, signal))) throw unreached(subject, 'nobody listens there')
+        signal.throwIfAborted()
+        return join({ peer: subject, wire: this.#goWire(), peerKeepAliveMs: Infinity })
+      }
+      const peer = decodeGreeting(data)
+      if (peer.refused !== undefined || reply === undefined)
+        throw unreached(subject, peer.refused ?? 'no inbox')
+      return join({ peer: reply, wire: this.#peerWire(), peerKeepAliveMs: peer.keepAliveMs })
+    } catch (error) {
+      forget()
+      throw error
+    }
+  }
+
+  /**
+   * Whether anybody hears a subject. The server answers at once where nobody does, before it answers
+   * the flush; who does gets an empty message, which no peer takes for one.
+   */
+  async #heardBySomebody(subject: string, signal: AbortSignal | undefined): Promise<boolean> {
+    let heard = true
+    const inbox = createInbox()
+    const subscription = this.#link.subscribe(inbox, ({ headers }) => {
+      if (headers?.code === 503) heard = false
+    })
+    try {
+      await this.#link.publish(subject, nothing, { reply: inbox }, signal)
+      return heard
+    } finally {
+      this.#link.unsubscribe(subscription)
+    }
+  }
+
+  #connection({ remote, ...ends }: NewConnection): NatsPeerConnection {
+    const connection = new NatsPeerConnection(remote, this.#link, this.#settings, {
+      ...ends,
+      onOver: () => {
+        ends.onOver()
+        this.#connections.delete(connection)
+      },
+    })
+    this.#connections.add(connection)
+    return connection
+  }
+
+  #peerWire(): PeerWire {
+    return peerWire(Math.min(maxPieceBytes, this.#link.maxPayload - 1024), this.#settings.maxMessageBytes)
+  }
+
+  #goWire(): PeerWire {
+    return goWire(this.#link.maxPayload)
+  }
+
+  #ready(signal: AbortSignal | undefined): void {
+    if (this.#ended) throw this.#link.closed()
+    this.#link.ready(signal)
+  }
+}
+
+function unreached(subject: string, why: string): ServiceError {
+  return new ServiceError('unavailable', `cannot reach ${subject} over nats: ${why}; is the service running?`)
+}

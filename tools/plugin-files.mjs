@@ -1,0 +1,45 @@
+// Builds the plugin files of the packages in plugins/, each where it is older than what it is made of, to
+// plugins/<package>/dist/<type>-<name>.plugin.cjs. Those of the box go beside the framework as well.
+
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const box = join(root, 'packages/micrograft/dist/box')
+/** Packages whose plugins come with the framework. */
+const boxed = new Set(['grpc'])
+
+export async function buildPluginFiles() {
+  const { build } = await import(pathToFileURL(join(root, 'packages/plugin/dist/build/index.js')).href)
+  for (const folder of readdirSync(join(root, 'plugins'))) {
+    const place = join(root, 'plugins', folder)
+    const { micrograft } = JSON.parse(readFileSync(join(place, 'package.json'), 'utf8'))
+    for (const entry of micrograft.plugins) {
+      const compiled = join(place, 'dist', basename(entry).replace(/ts$/, 'js'))
+      const { Plugin } = await import(pathToFileURL(compiled).href)
+      const { name, type, version } = Plugin
+      const outFile = join(place, 'dist', `${type}-${name}.plugin.cjs`)
+      if (isOld(outFile, join(place, 'dist')))
+        await build(join(place, entry), { name, type, version, outFile })
+      if (boxed.has(folder)) copy(outFile)
+    }
+  }
+}
+
+function isOld(path, folder) {
+  if (!existsSync(path)) return true
+  const made = statSync(path).mtimeMs
+  return readdirSync(folder).some(
+    (name) => name.endsWith('.js') && statSync(join(folder, name)).mtimeMs > made,
+  )
+}
+
+function copy(path) {
+  mkdirSync(box, { recursive: true })
+  for (const each of [path, `${path}.map`]) {
+    const to = join(box, basename(each))
+    if (existsSync(each) && (!existsSync(to) || statSync(to).mtimeMs < statSync(each).mtimeMs))
+      copyFileSync(each, to)
+  }
+}
