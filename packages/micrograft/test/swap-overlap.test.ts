@@ -172,11 +172,10 @@ test('a door that is opened while the transport is swapped is on the new one', a
   isSlow = true
   const server = it.service.swap('server', otherServer(), now)
   await until('its door is being opened', () => listening)
-  const transport = it.service.swap('transport', 'tcp', now)
+  const transport = it.service.swap('transport', 'unix', now)
   await until('it is switched', () =>
     it.service.slots.some(({ slot, current }) => slot === 'transport' && current !== 'tcp 9.0.0'),
-  )
-  open()
+  ).finally(open)
   assert.equal((await transport).drained, true)
   await server
   assert.equal((await node(it))['address'], it.service.address)

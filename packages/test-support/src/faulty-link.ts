@@ -27,7 +27,11 @@ export class FaultyLink implements AsyncDisposable {
 
   /** Resets every connection; new ones may come at once. */
   reset(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) {
+      // Reset while it is shutting down, a socket is never closed on Node 26, whose process then never ends.
+      if (socket.writableEnded) socket.destroy()
+      else socket.resetAndDestroy()
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

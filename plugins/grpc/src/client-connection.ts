@@ -7,7 +7,7 @@ import {
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { ServiceError } from '@micrograft/contracts'
-import { endAfterFarewell } from './farewell.js'
+import { Farewell } from './farewell.js'
 import { dial, type DialTls, type Place } from './dial.js'
 import type { ResolvedLimits } from './grpc-limits.js'
 import { dialError, lostError } from './http2-error.js'
@@ -34,6 +34,7 @@ export class ClientConnection {
   /** Resolves when nothing of it is left. */
   readonly closed: Promise<void>
   readonly #socket: Socket
+  readonly #farewell: Farewell
   readonly #session: ClientHttp2Session
   readonly #options: ConnectionOptions
   #open = false
@@ -53,6 +54,7 @@ export class ClientConnection {
     this.#unusable = unusable
     const socket = dial(place, tls)
     this.#socket = socket
+    this.#farewell = new Farewell(socket)
     // Before the session hears of it: its streams end by what they find here.
     socket.prependOnceListener('close', () => this.#lose(undefined))
     socket.on('error', (error) => {
@@ -139,7 +141,7 @@ export class ClientConnection {
       this.#streams--
       this.#idleSince = this.#aliveAt = performance.now()
       // The session ends by itself now; the peer need not follow.
-      if (this.#leaving && this.#streams === 0) endAfterFarewell(this.#socket)
+      if (this.#leaving && this.#streams === 0) this.#farewell.begin()
     })
     return stream
   }
@@ -147,6 +149,7 @@ export class ClientConnection {
   /** Ends it where it was idle for long, and asks for a sign of life where calls wait. */
   tick(now: number): void {
     const { idleMs, pingIntervalMs, pingTimeoutMs } = this.#options
+    if (this.#session.destroyed) this.#farewell.begin()
     if (!this.#open || this.#session.destroyed) return
     if (this.#streams === 0) {
       if (now - this.#idleSince >= idleMs) this.#end()
@@ -167,8 +170,9 @@ export class ClientConnection {
   /** Ends it now; calls on it fail with `error`. */
   destroy(error: ServiceError): void {
     this.#lose(error)
-    this.#session.destroy()
-    endAfterFarewell(this.#socket)
+    // Not the session: nghttp2 1.61, of Node 20, fails an assertion and ends the process where what a peer has
+    // sent is still to be read after the session was ended. The session follows the socket.
+    this.#socket.destroy()
   }
 
   #end(): void {
@@ -188,7 +192,7 @@ export class ClientConnection {
     if (this.#leaving) return
     this.#leaving = true
     this.#unusable()
-    if (this.#streams === 0) endAfterFarewell(this.#socket)
+    if (this.#streams === 0) this.#farewell.begin()
   }
 }
 

@@ -1,11 +1,22 @@
 import type { Duplex } from 'node:stream'
 
-/** How long a peer may take to read the last of what is sent to it, in milliseconds. */
+/** How long a peer may take to read the last of what is sent to it, and to close its side, in milliseconds. */
 const farewellMs = 250
 
-/** Ends a socket whose session was destroyed: that waits until all is written, which a peer that reads nothing holds up. */
-export function endAfterFarewell(socket: Duplex): void {
-  if (socket.destroyed) return
-  const timer = setTimeout(() => socket.destroy(), farewellMs)
-  socket.once('close', () => clearTimeout(timer))
+/** Ends a socket whose session ends by itself: left alone, that waits for the peer. */
+export class Farewell {
+  readonly #socket: Duplex
+  #begun = false
+
+  constructor(socket: Duplex) {
+    this.#socket = socket
+  }
+
+  /** Begins to wait, once. */
+  begin(): void {
+    if (this.#begun || this.#socket.destroyed) return
+    this.#begun = true
+    const timer = setTimeout(() => this.#socket.destroy(), farewellMs)
+    this.#socket.once('close', () => clearTimeout(timer))
+  }
 }

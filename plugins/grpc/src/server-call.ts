@@ -192,6 +192,7 @@ export class ServerCall implements ServerRequest {
     let whole = 0
     stream.on('data', (chunk: Buffer) =>
       guarded(() => {
+        this.#connection.alive()
         reader.read(chunk, (body) => {
           if (!this.#fail) whole += body.length
           take(body)
@@ -302,6 +303,7 @@ export class ServerCall implements ServerRequest {
     this.#connection.queued(body.length)
     const done = (error?: Error | null) => {
       this.#connection.queued(-body.length)
+      if (!error) this.#connection.alive()
       sent?.(error)
     }
     const [head, rest] = frameMessage(body)

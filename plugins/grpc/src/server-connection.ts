@@ -7,7 +7,7 @@ import {
   type ServerRequest,
   type ServerStream,
 } from '@micrograft/contracts'
-import { endAfterFarewell } from './farewell.js'
+import { Farewell } from './farewell.js'
 import type { ResolvedLimits } from './grpc-limits.js'
 import { ServerCall } from './server-call.js'
 
@@ -43,6 +43,7 @@ export class ServerConnection {
   #over = false
   #aborted: ServiceError | undefined
   readonly #socket: Duplex
+  readonly #farewell: Farewell
   readonly #session: ServerHttp2Session
   readonly #calls = new Set<ServerCall>()
   #aliveAt = performance.now()
@@ -56,6 +57,7 @@ export class ServerConnection {
     this.remote = remote
     const { limits } = owner
     this.#socket = socket
+    this.#farewell = new Farewell(socket)
     // A TLS socket that fails after its handshake does not end by itself, and the session waits for it.
     socket.on('error', () => socket.destroy())
     // HTTP/2 has no half-closed connections: who ends one is gone, and its calls are over.
@@ -156,16 +158,23 @@ export class ServerConnection {
    */
   tick(now: number): void {
     const { pingIntervalMs, pingTimeoutMs } = this.owner.limits
-    if (this.#session.destroyed || this.#session.connecting) return
-    if (this.#pinged) {
-      if (now - this.#aliveAt >= pingIntervalMs + pingTimeoutMs) this.destroy()
-    } else if (now - this.#aliveAt >= pingIntervalMs) {
+    const silentMs = now - this.#aliveAt
+    if (this.#session.destroyed) this.#farewell.begin()
+    // A peer that has said goodbye cannot be asked.
+    else if (this.#pinged || this.#session.closed) {
+      if (silentMs >= pingIntervalMs + pingTimeoutMs) this.destroy()
+    } else if (silentMs >= pingIntervalMs) {
       this.#pinged = true
       this.#session.ping(() => {
         this.#pinged = false
-        this.#aliveAt = performance.now()
+        this.alive()
       })
     }
+  }
+
+  /** The peer has sent or taken something. */
+  alive(): void {
+    this.#aliveAt = performance.now()
   }
 
   /** Fails what is under way, takes nothing more, and closes when that is told. */
@@ -175,10 +184,9 @@ export class ServerConnection {
     this.leave()
   }
 
-  /** Ends it now. */
+  /** Ends it now; the session follows the socket. */
   destroy(): void {
-    this.#session.destroy()
-    endAfterFarewell(this.#socket)
+    this.#socket.destroy()
   }
 }
 

@@ -84,6 +84,39 @@ async function talk(node: Node): Promise<void> {
   await client[Symbol.asyncDispose]()
 }
 
+/** Something wrong anywhere, mostly behind the preface, without which nothing else is looked at. */
+function wrongBytes(all: Buffer, random: (below: number) => number): Buffer {
+  const kept = random(4) === 0 ? 0 : 24 + random(40)
+  return Buffer.concat([all.subarray(0, kept), mutate(all.subarray(kept), random)])
+}
+
+/** Frames left out, said twice, or with others between them. */
+function wrongFrames(all: Buffer, random: (below: number) => number): Buffer {
+  const preface = all.subarray(0, 24)
+  const frames: Buffer[] = []
+  for (let at = 24; at < all.length;) {
+    const length = 9 + all.readUIntBE(at, 3)
+    frames.push(all.subarray(at, at + length))
+    at += length
+  }
+  const parts = Array.from({ length: 1 + random(frames.length + 4) }, (_, i) => {
+    const list = random(3) === 0 ? otherFrames : frames
+    const each = list[list === frames && random(4) > 0 ? Math.min(i, frames.length - 1) : random(list.length)]
+    return random(3) === 0 ? mutate(each as Buffer, random) : (each as Buffer)
+  })
+  return Buffer.concat([preface, ...parts])
+}
+
+/** GOAWAY, RST_STREAM, PING, SETTINGS and WINDOW_UPDATE. */
+const otherFrames = [
+  '0000080700000000000000000100000000',
+  '0000080700000000000000000000000002',
+  '00000403000000000100000008',
+  '0000080600000000000102030405060708',
+  '000006040000000000000400000001',
+  '0000040800000000007fffffff',
+].map((hex) => Buffer.from(hex, 'hex'))
+
 test('3,000 connections of wrong frames leave the server as it was', async () => {
   const { address } = await serving
   const { up } = await recorded(address, talk)
@@ -96,9 +129,7 @@ test('3,000 connections of wrong frames leave the server as it was', async () =>
       // What comes is the server's settings: it has looked at what was sent by then, or soon will.
       socket.once('data', () => setTimeout(() => socket.destroy(), 10))
       socket.resume()
-      // Half of them keep the preface, without which nothing else is looked at.
-      const kept = random(2) === 0 ? 24 + random(40) : 0
-      socket.end(Buffer.concat([up.subarray(0, kept), mutate(bytes.subarray(kept), random)]))
+      socket.write(random(2) === 0 ? wrongBytes(up, random) : wrongFrames(up, random))
     })
   const round = async (count: number) => {
     for (let i = 0; i < count; i += 50) await Promise.all(Array.from({ length: 50 }, () => send(up)))

@@ -204,11 +204,11 @@ test('resets under load lose no call that is tried again, and delays none', asyn
   disposables.push(() => link[Symbol.asyncDispose]())
   const node = { id: 'link', address: `127.0.0.1:${link.port}`, metadata: {} }
   const one = client()
-  let over = false
+  const load = { over: false }
   let answered = 0
   let failed = 0
-  const load = Array.from({ length: 8 }, async () => {
-    while (!over) {
+  const callers = Array.from({ length: 8 }, async () => {
+    while (!load.over) {
       try {
         await one.call(node, request())
         answered++
@@ -226,8 +226,8 @@ test('resets under load lose no call that is tried again, and delays none', asyn
   link.delayMs = 5
   await pause(50)
   link.delayMs = 0
-  over = true
-  await Promise.all(load)
+  load.over = true
+  await Promise.all(callers)
   assert.ok(failed > 0 && failed <= 8 * 5 * 2, `${failed} calls failed`)
 })
 

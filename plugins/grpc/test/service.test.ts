@@ -216,10 +216,10 @@ test('no call is lost while client and server are swapped', async () => {
   greeter.handle('Say', { Hello: async ({ name }: { name: string }) => ({ msg: `Hello ${name}` }) })
   await started(greeter)
   const caller = await started(createService({ name: 'caller', plugins, client: 'grpc', ...local() }))
-  let over = false
+  const load = { over: false }
   let answered = 0
-  const load = Array.from({ length: 8 }, async () => {
-    while (!over) {
+  const callers = Array.from({ length: 8 }, async () => {
+    while (!load.over) {
       assert.deepEqual(await caller.client.call('swapped', 'Say.Hello', { name: 'John' }), {
         msg: 'Hello John',
       })
@@ -230,7 +230,7 @@ test('no call is lost while client and server are swapped', async () => {
     await caller.swap('client', 'grpc', { watchMs: 0 })
     await greeter.swap('server', 'grpc', { watchMs: 0 })
   }
-  over = true
-  await Promise.all(load)
+  load.over = true
+  await Promise.all(callers)
   assert.ok(answered > 10, `${answered} calls were answered`)
 })
