@@ -1,4 +1,4 @@
-// Puts the figures of the last benchmark into README.md, between its marks; with --check it only
+// Puts the figures of the last benchmarks into README.md, between their marks; with --check it only
 // looks whether they are there. Without results there is nothing between the marks.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -6,28 +6,43 @@ import { fileURLToPath } from 'node:url'
 import { number, table } from '../bench/dist/markdown.js'
 
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
-const results = 'bench/results/plugin'
-const marks = /(<!-- bench:plugin -->\n)([^]*?)(<!-- \/bench:plugin -->)/
+const suites = { plugin: pluginFigures, swap: swapFigures }
 
 const text = readFileSync(at('README.md'), 'utf8')
-if (!marks.test(text)) throw new Error('README.md has no place for the figures of bench:plugin')
-const filled = text.replace(marks, (_, begin, _old, end) => begin + figures() + end)
+let filled = text
+for (const [name, figures] of Object.entries(suites)) {
+  const marks = new RegExp(`(<!-- bench:${name} -->\\n)([^]*?)(<!-- /bench:${name} -->)`)
+  if (!marks.test(filled)) throw new Error(`README.md has no place for the figures of bench:${name}`)
+  const path = `bench/results/${name}.json`
+  const results = existsSync(at(path)) ? JSON.parse(readFileSync(at(path), 'utf8')) : undefined
+  if (results?.quick) throw new Error(`${path} is of a quick run, whose figures are worth nothing`)
+  filled = filled.replace(marks, (_, begin, _old, end) => begin + (results ? figures(results) : '') + end)
+}
 if (process.argv[2] !== '--check') writeFileSync(at('README.md'), filled)
-else if (text !== filled) {
-  console.error(`README.md does not have the figures of ${results}.json; run node tools/readme-figures.mjs`)
+else if (text === filled) console.log('they are those of the last results')
+else {
+  console.error('README.md does not have the figures of bench/results; run node tools/readme-figures.mjs')
   process.exitCode = 1
-} else {
-  console.log(
-    existsSync(at(`${results}.json`)) ? 'they are those of the last results' : 'there are no results yet',
-  )
 }
 
-function figures() {
-  if (!existsSync(at(`${results}.json`))) return ''
-  const { quick, machine, date, rounds, targets, calls } = JSON.parse(
-    readFileSync(at(`${results}.json`), 'utf8'),
-  )
-  if (quick) throw new Error(`${results}.json is of a quick run, whose figures are worth nothing`)
+function swapFigures({ machine: { cpu, cores, node }, date, goals }) {
+  const rows = goals.map(({ what, is, limit, value, reached }) => [
+    what,
+    `${is === 'at least' ? '≥' : '≤'} ${Number.isInteger(limit) ? limit : number(limit)}`,
+    Number.isInteger(value) ? String(value) : number(value),
+    reached ? 'yes' : 'no',
+  ])
+  return `
+${table(['', 'to reach', 'measured', 'reached'], rows)}
+
+One machine (${cpu}, ${cores} cores, Node ${node}, ${date}); type by type, and how it was measured: [bench/results/swap.md](bench/results/swap.md).
+
+![Latency over time, with the swaps marked](bench/results/swap.svg)
+
+`
+}
+
+function pluginFigures({ machine, date, rounds, targets, calls }) {
   const { direct, handleSwapped } = calls.calls
   const ns = `${number(handleSwapped.ns.median)} ns and ${number(direct.ns.median)} ns`
   const rows = [
@@ -46,7 +61,7 @@ function figures() {
   ]
   const { cpu, cores, node } = machine
   return `
-Medians of ${rounds} rounds on one machine (${cpu}, ${cores} cores, Node ${node}, ${date}); how they came about, and everything else that was measured, is in [${results}.md](${results}.md).
+Medians of ${rounds} rounds on one machine (${cpu}, ${cores} cores, Node ${node}, ${date}); how they came about, and everything else that was measured, is in [bench/results/plugin.md](bench/results/plugin.md).
 
 ${table(['', 'to reach', 'measured', 'reached'], rows)}
 

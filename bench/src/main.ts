@@ -1,9 +1,25 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { costsSuite } from './costs/suite.js'
+import { eventsSuite } from './events/suite.js'
+import { localSuite } from './local/suite.js'
 import { pluginSuite } from './plugin/suite.js'
+import { rpcSuite } from './rpc/suite.js'
+import { startupSuite } from './startup/suite.js'
+import { streamsSuite } from './streams/suite.js'
+import { swapSuite } from './swap/suite.js'
 import type { Suite } from './suite.js'
 
-const suites: Readonly<Record<string, Suite>> = { plugin: pluginSuite }
+const suites: Readonly<Record<string, Suite>> = {
+  plugin: pluginSuite,
+  startup: startupSuite,
+  rpc: rpcSuite,
+  local: localSuite,
+  streams: streamsSuite,
+  events: eventsSuite,
+  costs: costsSuite,
+  swap: swapSuite,
+}
 
 const usage = `npm run bench -- SUITE [--quick] [--only PART,...] [--out DIRECTORY]
 

@@ -172,10 +172,10 @@ test('a door that is opened while the transport is swapped is on the new one', a
   isSlow = true
   const server = it.service.swap('server', otherServer(), now)
   await until('its door is being opened', () => listening)
+  const phases: string[] = []
+  it.service.onSwap(({ slot, phase }) => slot === 'transport' && phases.push(phase))
   const transport = it.service.swap('transport', 'unix', now)
-  await until('it is switched', () =>
-    it.service.slots.some(({ slot, current }) => slot === 'transport' && current !== 'tcp 9.0.0'),
-  ).finally(open)
+  await until('all other doors have moved', () => phases.includes('draining')).finally(open)
   assert.equal((await transport).drained, true)
   await server
   assert.equal((await node(it))['address'], it.service.address)

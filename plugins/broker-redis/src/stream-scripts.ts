@@ -1,5 +1,5 @@
 /** Who holds, in each group, what was rejected or given back and waits to be delivered again. */
-export const waitingConsumer = '~waiting'
+const waitingConsumer = '~waiting'
 
 /** What goes to the dead letters says which queue gave it up, and why. */
 const bury = String.raw`

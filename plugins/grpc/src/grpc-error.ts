@@ -38,7 +38,7 @@ export function errorOfStatus(
 }
 
 /** As Go's `encoding/json` writes `errors.Error`: empty fields are left out and `<`, `>`, `&` are escaped. */
-export function errorJson({ id, code, detail, status }: WireError): string {
+function errorJson({ id, code, detail, status }: WireError): string {
   const json = JSON.stringify({
     id: id || undefined,
     code: code || undefined,

@@ -35,7 +35,7 @@ interface Header {
 const maxOperations = 100
 const maxRequestBytes = 1_000_000
 
-export function base64(text: string): string {
+function base64(text: string): string {
   return Buffer.from(text).toString('base64')
 }
 

@@ -1,0 +1,3 @@
+import { connectOver } from './connect-over.mjs'
+
+export const { serve, connect } = connectOver('1.1')

@@ -1,0 +1,3 @@
+import { overNats } from './moleculer.mjs'
+
+export const { serve, connect } = overNats

@@ -1,0 +1,3 @@
+import { overTcp } from './moleculer.mjs'
+
+export const { serve, connect } = overTcp
