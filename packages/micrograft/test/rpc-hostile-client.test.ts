@@ -304,6 +304,22 @@ test('a call that crosses go-away is still answered, and one after the grace is 
   await until('the connection is closed', () => peer.closed)
 })
 
+test('a call of a client that has not heard of the go-away yet is still answered', async () => {
+  await using served = await serve()
+  using peer = await RawPeer.dial(served.address)
+  peer.send(hello, call(0))
+  await until('it is answered', () => peer.ofType(FrameType.reply).length === 1)
+  const stopped = served.server.stop({ graceMs: 20_000 })
+  await until('it is told', () => peer.ofType(FrameType.ping).length === 1)
+  // Its process was busy for longer than one that has heard may take.
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  peer.send(call(1))
+  await until('it is answered', () => peer.ofType(FrameType.reply).length === 2)
+  peer.send(write.pingFrame(FrameType.pong, 0))
+  await stopped
+  await until('the connection is closed', () => peer.closed)
+})
+
 test('stop does not wait long for a client that keeps an idle connection open', async () => {
   await using served = await serve()
   using peer = await RawPeer.dial(served.address)

@@ -28,7 +28,9 @@ export interface RpcServerOptions extends RpcLimits {
 const defaults = { ...rpcLimits, maxCalls: 10_000, maxStreams: 1000, maxTargets: 256, helloTimeoutMs: 10_000 }
 
 const defaultGraceMs = 10_000
-/** How long idle clients have to close their connections after go-away. */
+/** How long a client may take to hear of a go-away: its process may be busy. */
+const hearMs = 3000
+/** How long a client that has heard may take to close its connection. */
 const lingerMs = 500
 
 /** Serves the project's own protocol (`docs/wire.md`) on the service's transport. Bodies of requests are Buffers. */
@@ -129,9 +131,12 @@ class RpcServer implements Server {
     await this.#listener?.[Symbol.asyncDispose]()
     for (const connection of this.#connections) connection.goAway()
     const deadline = DeadlineWheel.now() + graceMs
+    const atMost = (ms: number) => Math.min(ms, deadline - DeadlineWheel.now())
     await this.#until(() => !this.#busy(), graceMs)
-    // Clients that know go-away close their connections; until then a call may still be on its way.
-    await this.#until(() => this.#connections.size === 0, Math.min(lingerMs, deadline - DeadlineWheel.now()))
+    // Until a client knows, a call may be on its way; then it closes its connection.
+    await this.#until(() => [...this.#connections].every(({ heardGoAway }) => heardGoAway), atMost(hearMs))
+    await this.#until(() => !this.#busy() && this.#connections.size === 0, atMost(lingerMs))
+    await this.#until(() => !this.#busy(), atMost(graceMs))
     this.#cut()
     clearInterval(this.#sweep)
     await Promise.all([...this.#connections].map((connection) => connection.close()))

@@ -61,6 +61,8 @@ export class ServerConnection implements RangeHandler, RequestOwner {
   #over = false
   #draining = false
   #aborted = false
+  /** Whether the client knows that it is to make its calls elsewhere. */
+  heardGoAway = false
 
   constructor(connection: Connection, owner: ServerConnectionOwner) {
     this.remote = connection.remote
@@ -136,6 +138,13 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     if (this.#draining) return
     this.#draining = true
     this.#outbox.send(goAwayFrame('unavailable', 'the server stops'))
+    // What the client answers to this it answers after it has read the go-away.
+    this.#outbox.send(pingFrame(FrameType.ping, 0))
+  }
+
+  #heard(): void {
+    this.heardGoAway = true
+    this.#owner.changed(this)
   }
 
   /** Answers what is open with `error` and aborts it, and takes nothing more. */
@@ -188,9 +197,11 @@ export class ServerConnection implements RangeHandler, RequestOwner {
         reader.done()
         return
       case FrameType.pong:
+        if (this.#draining) this.#heard()
         return
       case FrameType.goAway:
         this.#draining = true
+        this.#heard()
         return
       default:
         throw protocolError(`a client sent a frame of type ${type}`)
