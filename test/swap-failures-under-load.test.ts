@@ -36,7 +36,7 @@ test('every part is swapped at once at full load, every third swap fails on purp
   const last = await fleet.memory()
   await fleet.end()
   expectNothingLost(await fleet.outcome())
-  expectFlat(first, last)
+  expectFlat(fleet, first, last)
   assert.equal(failed.size, swappedTypes.length * failures.length, 'each type failed in each way')
   await fleet.stop()
 })

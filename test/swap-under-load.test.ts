@@ -37,7 +37,7 @@ for (const type of swappedTypes) {
     const last = await fleet.memory()
     await fleet.end()
     expectNothingLost(await fleet.outcome())
-    if (first) expectFlat(first, last)
+    if (first) expectFlat(fleet, first, last)
     await fleet.stop()
   })
 }

@@ -31,6 +31,12 @@ function testFiles() {
         .map((name) => `${folder}/dist-test/${name.replace(/ts$/, 'js')}`),
     )
     .filter((path) => words.every((word) => path.includes(word)))
+    .filter((path) => words.length > 0 || !isSoak(path))
+}
+
+/** What fails on purpose, or is killed, while everything is swapped at full load: `npm run test:load`. */
+function isSoak(path) {
+  return path.startsWith('./') && /swap-(failures|killed)/.test(path)
 }
 
 function list(folder) {
@@ -42,22 +48,29 @@ function list(folder) {
 }
 
 /**
- * Plugins for servers are held to their contracts on every Node; what a server that fails does to them is
- * tried on this one. SQLite came with a later Node than the floor.
+ * What is tried on this Node alone: plugins of servers, which take long and look at no part of Node that
+ * the rest does not, and what drives the whole machine. SQLite came with a later Node than the floor.
  */
 function isForEveryVersion(path) {
-  return !path.startsWith('plugins/') || path.includes('compliance') || path.includes('sqlite')
+  return (
+    !isHeavy(path) && (!path.startsWith('plugins/') || /sqlite|codec|grpc.*(compliance|service)/.test(path))
+  )
+}
+
+/** Processes at full load, and measurements: one after another, and beside nothing else. */
+function isHeavy(path) {
+  return path.startsWith('bench/') || path.startsWith('./')
 }
 
 /** Runs the files; how that went. */
-function runOn(binary, version, files) {
+function runOn(binary, version, files, concurrency = availableParallelism()) {
   console.log(`\nNode ${version}: ${files.length} test files`)
   mkdirSync(`${root}.cache`, { recursive: true })
   const record = `${root}.cache/tests-${process.pid}.jsonl`
   const args = [
     '--expose-gc',
     '--test',
-    `--test-concurrency=${availableParallelism()}`,
+    `--test-concurrency=${concurrency}`,
     `--test-timeout=${timeoutMs}`,
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
@@ -121,9 +134,13 @@ const binaries = [
   [process.execPath, process.versions.node],
   ...others.map((version) => [nodeBinary(version), version]),
 ]
-const runs = binaries.map(([binary, version], i) =>
-  runOn(binary, version, i === 0 ? files : files.filter(isForEveryVersion)),
-)
+const [[binary, version], ...newer] = binaries
+const groups = [
+  [binary, version, files.filter((path) => !isHeavy(path))],
+  [binary, version, files.filter(isHeavy), 1],
+  ...newer.map(([other, name]) => [other, name, files.filter(isForEveryVersion)]),
+]
+const runs = groups.filter(([, , some]) => some.length > 0).map((group) => runOn(...group))
 console.log()
 tellSkipped(runs)
 console.log(runs.flatMap(({ lines }) => lines).join('\n'))

@@ -139,6 +139,13 @@ export class Fleet implements AsyncDisposable {
     await this.caller.ask('pass', calls)
   }
 
+  /** How many plugin files each process needs: those that the slots are filled from. */
+  get neededFiles(): Readonly<Record<Role, number>> {
+    const types = new Set<SwappedType>(['middleware', 'handler', ...this.#swaps.keys()])
+    const of = (role: Role) => [...types].filter((type) => rolesOf[type].includes(role)).length
+    return { greeter: of('greeter'), caller: of('caller') }
+  }
+
   /** Reads memory while nothing is under way, then goes on. */
   async memory(): Promise<Readonly<Record<Role, MemoryReading>>> {
     const shape = this.#shape

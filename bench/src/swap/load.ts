@@ -84,11 +84,12 @@ export class Load {
     await Promise.all(this.#workers)
   }
 
-  /** Resolves when so many more unary calls were answered; how much has failed meanwhile. */
+  /** Resolves when so many more unary calls were answered, or as much has failed; how much that is. */
   async pass(calls: number): Promise<number> {
-    const { failed, done } = { failed: this.#failed, done: this.#done.calls }
-    while (this.#running && this.#done.calls < done + calls) await pause(1)
-    return this.#failed - failed
+    const before = this.#failed
+    const enough = this.#done.calls + before + calls
+    while (this.#running && this.#done.calls + this.#failed < enough) await pause(1)
+    return this.#failed - before
   }
 
   report(): LoadReport {

@@ -72,8 +72,10 @@ const middleware: Source = {
 const handler: Source = {
   name: 'greeter',
   imports: `import { serverStream, twoWay } from '@micrograft/contracts'`,
-  newFunc: `(options) => {
+  newFunc: `async (options) => {
     let count = options.state?.count ?? 0
+    // As one that connects to something: calls go on meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 3))
     return {
       endpoints: { Say: {
         Hello: ({ name }) => (count++, { msg: 'Hello ' + name, version }),

@@ -2,7 +2,19 @@ import assert from 'node:assert/strict'
 import { appendFile } from 'node:fs/promises'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test, type TestContext } from 'node:test'
-import { definePlugin, type Client, type Service, type SwapEvent } from 'micrograft'
+import {
+  definePlugin,
+  ServiceError,
+  type Client,
+  type ComponentContext,
+  type PluginConfig,
+  type Registry,
+  type Service,
+  type SwapEvent,
+} from 'micrograft'
+import { until } from '@micrograft/testing'
+import { memoryRegistry, memoryRegistryHub } from '../dist/registry/memory-registry.js'
+import { memoryStore } from '../dist/store/memory-store.js'
 import { privateFolder } from './support/folder.js'
 import { pair } from './support/pair.js'
 import { pluginFile } from './support/plugin-file.js'
@@ -145,6 +157,80 @@ test('an option that a swap does not have is refused, and so is a value that it 
   await assert.rejects(caller.swap('codec', 'nothing'), { code: 'not-found' })
   await assert.rejects(caller.swap('middleware', 'nothing'), { code: 'not-found' })
   await assert.rejects(caller.swap('handler', 'nothing'), { code: 'not-found' })
+})
+
+test('a component that could not be made is made when it is next used', async (t) => {
+  let tries = 0
+  const store = definePlugin({
+    name: 'memory',
+    type: 'store',
+    version: '1.0.0',
+    newFunc: async () => {
+      if (++tries === 1) throw new Error('the backend is not there yet')
+      return memoryStore()
+    },
+  })
+  const { caller } = await pair(t, greeter, { caller: { plugins: [store] } })
+  const both = await Promise.allSettled([caller.store.list(), caller.store.list()])
+  assert.deepEqual(
+    both.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  assert.deepEqual(await caller.store.list(), [])
+  assert.equal(tries, 2)
+})
+
+/** A registry whose backend goes away. */
+function leavingRegistry(): { readonly plugin: PluginConfig<'registry'>; leave(): void } {
+  let gone = false
+  const hub = memoryRegistryHub()
+  return {
+    leave: () => (gone = true),
+    plugin: definePlugin({
+      name: 'leaving',
+      type: 'registry',
+      version: '1.0.0',
+      newFunc: (_: object, context: ComponentContext): Registry => {
+        const inner = memoryRegistry({ hub }, context)
+        return {
+          name: 'leaving',
+          capabilities: inner.capabilities,
+          register: async (record, options) => {
+            if (gone) throw new ServiceError('unavailable', 'the registry is gone')
+            await inner.register(record, options)
+          },
+          deregister: (record, options) => inner.deregister(record, options),
+          get: (name, options) => inner.get(name, options),
+          list: (options) => inner.list(options),
+          watch: (options) => inner.watch(options),
+          [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+        }
+      },
+    }),
+  }
+}
+
+test('where calls cannot go back they stay on the new part, and further swaps go on', async (t) => {
+  const { plugin: old, leave } = leavingRegistry()
+  const { service } = await pair(t, greeter, { service: { registry: old } })
+  const options = { hub: memoryRegistryHub() }
+  const swapped = service.swap('registry', 'memory', { options, watchMs: 60_000 })
+  const outcome = assert.rejects(swapped, /calls stay on memory .*cannot go back to leaving 1\.0\.0/)
+  await until('it is switched', () =>
+    service.slots.some(({ slot, current }) => slot === 'registry' && current.startsWith('memory')),
+  )
+  leave()
+  await assert.rejects(service.rollback('registry'), /the registry is gone/)
+  await outcome
+  const slot = service.slots.find(({ type }) => type === 'registry')
+  assert.match(slot?.current ?? '', /^memory/)
+  assert.equal(slot?.next, undefined)
+  assert.equal((await service.use('registry').get('greeter')).length, 1)
+  const report = await service.swap('registry', 'memory', {
+    options: { hub: memoryRegistryHub() },
+    watchMs: 0,
+  })
+  assert.equal(report.outcome, 'swapped')
 })
 
 test('swaps of one slot go one after another, and those of others do not wait', async (t) => {

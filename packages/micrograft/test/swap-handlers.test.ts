@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { createService, type Service, type ServiceSwapOptions, type SwapEvent } from 'micrograft'
-import { until } from '@micrograft/testing'
+import {
+  createService,
+  definePlugin,
+  type Service,
+  type ServiceSwapOptions,
+  type SwapEvent,
+} from 'micrograft'
+import { pause, until } from '@micrograft/testing'
 import { privateFolder } from './support/folder.js'
 import { CallLoad } from './support/load.js'
 import { greeterFile, pluginFile } from './support/plugin-file.js'
@@ -69,6 +75,58 @@ test('a second version takes over: requests under way end on the first, new ones
     'the registry shows the new endpoint',
   )
   assert.equal((await it.caller.use('registry').get('greeter')).length, 1)
+})
+
+test('a request that is in middleware ends on the version that it came to', async (t) => {
+  const folder = await privateFolder(t)
+  const closing = (version: string) =>
+    definePlugin({
+      name: 'greeter',
+      type: 'handler',
+      version,
+      newFunc: () => {
+        let closed = false
+        return {
+          endpoints: { Say: { Hello: () => (closed ? 'closed' : version) } },
+          [Symbol.asyncDispose]: async () => void (closed = true),
+        }
+      },
+    })
+  let pass = (): void => undefined
+  const passed = new Promise<void>((resolve) => (pass = resolve))
+  let waits = false
+  const registry = { use: 'local', options: { directory: `${folder}/registry` } }
+  const service = createService({
+    handlers: [closing('1.0.0')],
+    middleware: [
+      {
+        name: 'slow',
+        async handle(context, next) {
+          waits = true
+          await passed
+          return next(context)
+        },
+      },
+    ],
+    registry,
+    logger: 'noop',
+  })
+  const caller = createService({ name: 'caller', registry, logger: 'noop' })
+  t.after(async () => {
+    await caller.stop()
+    await service.stop()
+  })
+  await service.start()
+  await caller.start()
+  const reply = caller.client.call('greeter', 'Say.Hello', {}, { timeoutMs: 10_000 })
+  await until('it is in middleware', () => waits)
+  const swapped = service.swap('handler', closing('2.0.0'), now)
+  await until('it is switched', () => service.slots.some(({ current }) => current === 'greeter 2.0.0'))
+  await pause(20)
+  pass()
+  assert.equal(await reply, '1.0.0')
+  assert.equal((await swapped).drained, true)
+  assert.equal(await caller.client.call('greeter', 'Say.Hello', {}), '2.0.0')
 })
 
 test('state goes over, with what the first version did while the second was made', async (t) => {

@@ -9,7 +9,7 @@ import { TLSSocket } from 'node:tls'
 import { ServiceError } from '@micrograft/contracts'
 import { Farewell } from './farewell.js'
 import { dial, type DialTls, type Place } from './dial.js'
-import type { ResolvedLimits } from './grpc-limits.js'
+import { maxHeaderListBytes, type ResolvedLimits } from './grpc-limits.js'
 import { dialError, lostError } from './http2-error.js'
 
 export interface ConnectionOptions extends ResolvedLimits {
@@ -122,6 +122,13 @@ export class ClientConnection {
   /** Why it is lost; `undefined` while it is not. */
   get lost(): ServiceError | undefined {
     return this.#lost ?? (this.#session.destroyed ? lostError(this.address, undefined) : undefined)
+  }
+
+  /** The largest header list that may be sent. */
+  get maxHeaderListBytes(): number {
+    const asked = this.#session.remoteSettings?.maxHeaderListSize ?? maxHeaderListBytes
+    // Room for what HTTP/2 itself adds: the address and the scheme.
+    return Math.min(asked - 1024, maxHeaderListBytes)
   }
 
   get scheme(): string {

@@ -3,7 +3,7 @@ import { ServiceError, type ClientRequest, type Metadata } from '@micrograft/con
 import type { ClientConnection } from './client-connection.js'
 import { bodyContentType, grpcContentType, isGrpcContentType } from './content-type.js'
 import { errorOfStatus } from './grpc-error.js'
-import { readMetadata, writeMetadata } from './grpc-metadata.js'
+import { checkHeaderList, readMetadata, writeMetadata } from './grpc-metadata.js'
 import { pathOf } from './grpc-path.js'
 import { maxTimerMs, timeoutHeaders } from './grpc-timeout.js'
 import { httpError, resetError } from './http2-error.js'
@@ -80,6 +80,7 @@ export class Exchange {
     if (this.#over) return
     try {
       this.#connection = connection
+      checkHeaderList(this.#headers, connection.maxHeaderListBytes)
       this.#stream = connection.request({ ':scheme': connection.scheme, ...this.#headers })
     } catch (error) {
       this.fail(error as Error)

@@ -4,7 +4,7 @@ import { ServiceError } from '@micrograft/contracts'
 export interface GrpcLimits {
   /** Largest message in either direction, in bytes. @default 4_194_304 (4 MiB) */
   readonly maxMessageBytes?: number | undefined
-  /** Largest header list that is taken from a peer, in bytes as HTTP/2 counts them. @default 1_048_576 (1 MiB) */
+  /** Largest header list that is taken from a peer, in bytes as HTTP/2 counts them. @default 131_072 (128 KiB), and no more is sent */
   readonly maxMetadataBytes?: number | undefined
   /** How much of one stream a peer may send that was not read yet, in bytes. @default 262_144 (256 KiB) */
   readonly windowBytes?: number | undefined
@@ -16,9 +16,15 @@ export interface ResolvedLimits {
   readonly windowBytes: number
 }
 
+/**
+ * The largest header list that is sent, in bytes as HTTP/2 counts them: nghttp2 ends the connection, with
+ * every call on it, where one comes in more than nine frames of 16 KiB.
+ */
+export const maxHeaderListBytes = 131_072
+
 export const grpcLimits: ResolvedLimits = {
   maxMessageBytes: 4_194_304,
-  maxMetadataBytes: 1_048_576,
+  maxMetadataBytes: maxHeaderListBytes,
   windowBytes: 262_144,
 }
 

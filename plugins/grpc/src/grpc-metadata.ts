@@ -112,8 +112,21 @@ export function readMetadata(headers: Headers): Metadata {
 /** As HTTP/2 counts it: RFC 9113 §6.5.2. */
 export function headerListBytes(headers: Headers): number {
   let bytes = 0
-  for (const [name, value] of Object.entries(headers)) bytes += name.length + String(value).length + 32
+  for (const [name, value] of Object.entries(headers)) {
+    const count = Array.isArray(value) ? value.length : 1
+    bytes += (name.length + 32) * count + String(value).length
+  }
   return bytes
+}
+
+/** @throws `too-large` where `headers` are above `limit`: sent all the same, they could cost the connection. */
+export function checkHeaderList(headers: Headers, limit: number): void {
+  const bytes = headerListBytes(headers)
+  if (bytes > limit)
+    throw new ServiceError(
+      'too-large',
+      `metadata makes ${bytes} bytes of headers, at most ${limit} may be sent`,
+    )
 }
 
 /** Header values come as latin1. */

@@ -8,7 +8,8 @@ import {
 } from '@micrograft/contracts'
 import { bodyContentType, grpcContentType, isGrpcContentType } from './content-type.js'
 import { errorTrailers } from './grpc-error.js'
-import { headerListBytes, readMetadata, writeMetadata } from './grpc-metadata.js'
+import { maxHeaderListBytes } from './grpc-limits.js'
+import { checkHeaderList, headerListBytes, readMetadata, writeMetadata } from './grpc-metadata.js'
 import { parsePath } from './grpc-path.js'
 import { grpcStatus } from './grpc-status.js'
 import { maxTimerMs, readTimeout } from './grpc-timeout.js'
@@ -338,6 +339,7 @@ export class ServerCall implements ServerRequest {
 function writeReplyMetadata(metadata: Metadata, headers: Record<string, string | string[]>): void {
   try {
     writeMetadata(metadata, headers)
+    checkHeaderList(headers, maxHeaderListBytes)
   } catch (error) {
     throw new ServiceError('internal', `the reply cannot be sent: ${(error as Error).message}`, {
       cause: error,

@@ -181,15 +181,58 @@ test('a server that stands still is noticed by a ping, or by the deadline, and h
   assert.ok(Date.now() - begun < 1000)
 })
 
+test('metadata above what headers can hold is refused before it costs the connection', async () => {
+  const server = grpcServer({}, componentContext())
+  disposables.push(() => server[Symbol.asyncDispose]())
+  const door = new TestDoor()
+  const large = (count: number, value: string) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-${i}`, value]))
+  const { address } = await server.start(
+    door.context(
+      dispatcherOf({
+        'Say.Hello': async ({ contentType, metadata }, body) => ({ contentType, metadata, body }),
+        'Say.Large': async ({ contentType }, body) => ({
+          contentType,
+          metadata: large(64, 'x'.repeat(8192)),
+          body,
+        }),
+      }),
+    ),
+  )
+  const node = { id: 'a', address, metadata: {} }
+  const one = client()
+  await one.call(node, request())
+  const [connection] = door.sockets
+  for (const value of ['x'.repeat(8192), '✓'.repeat(2730), ' '.repeat(6000), '~'.repeat(8192)]) {
+    const metadata = large(15, value)
+    const reply = await one.call(node, { ...request(), metadata })
+    assert.deepEqual(reply.metadata, metadata)
+    const tooLarge = { ...request(), metadata: large(64, value) }
+    await assert.rejects(one.call(node, tooLarge), { code: 'too-large' })
+  }
+  await assert.rejects(one.call(node, { ...request(), endpoint: 'Say.Large' }), { code: 'internal' })
+  assert.deepEqual([...door.sockets], [connection])
+  const strict = createHttp2({ settings: { maxHeaderListSize: 4000 } })
+  strict.on('stream', reply(frame('on')))
+  const other = await listening(strict as unknown as Server)
+  await assert.rejects(one.call(other, { ...request(), metadata: large(1, 'x'.repeat(5000)) }), {
+    code: 'too-large',
+  })
+  assert.equal(Buffer.from((await one.call(other, request())).body).toString(), 'on')
+})
+
 test('connections are closed when idle, and as many as asked for are opened', async () => {
   const server = grpcServer({}, componentContext())
   disposables.push(() => server[Symbol.asyncDispose]())
   const door = new TestDoor()
   const { address } = await server.start(door.context(dispatcherOf({ 'Say.Hello': async (_, body) => body })))
   const node = { id: 'a', address, metadata: {} }
-  const one = client({ connections: 3, idleMs: 40 })
-  for (let i = 0; i < 9; i++) await one.call(node, request())
+  const many = client({ connections: 3 })
+  for (let i = 0; i < 9; i++) await many.call(node, request())
   assert.equal(door.sockets.size, 3)
+  await many[Symbol.asyncDispose]()
+  const one = client({ connections: 2, idleMs: 40 })
+  await one.call(node, request())
   await until('the idle ones are closed', () => door.sockets.size === 0)
   assert.equal(Buffer.from((await one.call(node, request())).body).toString(), 'x')
 })

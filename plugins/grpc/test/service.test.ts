@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { create, createRegistry, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { credentials, makeGenericClientConstructor, Metadata } from '@grpc/grpc-js'
+import { credentials, makeGenericClientConstructor, Metadata, status } from '@grpc/grpc-js'
 import { clientStream, definePlugin, serverStream, twoWay, unary, type Codec } from '@micrograft/contracts'
 import { clientPlugin, serverPlugin } from '@micrograft/grpc'
 import { build } from '@micrograft/plugin/build'
@@ -173,8 +173,21 @@ test('a protobuf service answers its own client and a plain one', async () => {
       (error: Error | null, reply: Greeting) => (error ? reject(error) : resolve(reply)),
     ),
   )
-  stub.close()
   assert.equal(answer.msg, 'Hello Jane')
+  // The server finds in the registry what its service has: the type `Say`, and no other.
+  const health = (service: string) =>
+    new Promise<number>((resolve) =>
+      stub.makeUnaryRequest(
+        '/grpc.health.v1.Health/Check',
+        (name: string) => Buffer.from([10, name.length, ...Buffer.from(name)]),
+        (bytes: Buffer) => bytes,
+        service,
+        (error) => resolve(error?.code ?? 0),
+      ),
+    )
+  assert.equal(await health('proto.Say'), status.OK)
+  assert.equal(await health('proto.Other'), status.NOT_FOUND)
+  stub.close()
 })
 
 test('a flag switches client and server to plugin files, and back, with the same code', async () => {

@@ -131,7 +131,11 @@ export class Components {
     const { tell, moves } = this.#options
     let made: Promise<void> | undefined
     const make = () => {
-      made ??= this.#fill(slot, choice)
+      // What failed may succeed when it is next asked for.
+      made ??= this.#fill(slot, choice).catch((error: unknown) => {
+        made = undefined
+        throw error
+      })
       made.catch(() => undefined)
       return made
     }

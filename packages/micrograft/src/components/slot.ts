@@ -46,17 +46,14 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
   #turn: Promise<unknown> = Promise.resolve()
   #filled!: () => void
   #failed!: (error: unknown) => void
-  readonly #ready = new Promise<void>((resolve, reject) => {
-    this.#filled = resolve
-    this.#failed = reject
-  })
+  #ready: Promise<void>
   #closed = false
 
   constructor(type: K, options: SlotOptions<ComponentTypes[K]> = {}) {
     this.type = type
     this.name = options.name ?? type
     this.#options = options
-    this.#ready.catch(() => undefined)
+    this.#ready = this.#awaited()
     this.#keeper = options.keeper?.(this) ?? { methods: {} }
     this.reference = makeReference(
       type,
@@ -83,8 +80,9 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
   async take(): Promise<Generation<ComponentTypes[K]>> {
     while (!this.#current) {
       if (this.#closed) throw this.#closedError()
+      const ready = this.#ready
       this.#options.begin?.()
-      await this.#ready
+      await ready
     }
     return this.pick()
   }
@@ -103,9 +101,11 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
     this.#filled()
   }
 
-  /** Says that no component comes: calls that wait for it fail. */
+  /** Says that no component comes: calls that wait for it fail, and a later one asks for it again. */
   fail(error: unknown): void {
-    this.#failed(error)
+    const failed = this.#failed
+    this.#ready = this.#awaited()
+    failed(error)
   }
 
   /**
@@ -154,6 +154,8 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
       underway.end(reason)
       if (this.#sharing) await this.#inTurn(() => this.#goBack(underway, reason))
       else await this.#turn
+      // It was over, or calls could not go back: then it is made again.
+      if (this.#current !== underway.old) return this.rollback(by)
       return this.#report({ old: underway.next, next: underway.old, since: underway.since }, 'swapped', true)
     }
     const previous = this.#previous
@@ -285,11 +287,32 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
     if (this.#underway !== underway) return
     const { old, next, options } = underway
     if (this.#current === next) {
-      await this.#keeper.prepare?.(old, { ...options, copy: false })
-      this.#switch(old, next)
-      await this.#keeper.settled?.(old, next)
+      try {
+        await this.#keeper.prepare?.(old, { ...options, copy: false })
+        this.#switch(old, next)
+      } catch (error) {
+        await this.#stay(underway, error as Error)
+      }
+      // Who could not be told finds out from the component that goes.
+      await this.#keeper.settled?.(old, next).catch(() => undefined)
     }
     await this.#abandon(underway, reason)
+  }
+
+  /** Gives up the old component, as calls cannot go back to it. */
+  async #stay(underway: Underway<ComponentTypes[K]>, cause: Error): Promise<never> {
+    const { old, next, options } = underway
+    const error = new ServiceError(
+      'unavailable',
+      `calls stay on ${next.label}, as they cannot go back to ${old.label}: ${cause.message}`,
+      { cause },
+    )
+    this.#underway = undefined
+    old.tally = next.tally = undefined
+    this.#previous = old.candidate
+    const { drained } = await this.#retire(old, options.drainMs)
+    this.#tell(underway, 'done', error, drained)
+    throw error
   }
 
   async #abandon(underway: Underway<ComponentTypes[K]>, reason: Error): Promise<void> {
@@ -313,6 +336,16 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
     const drained = await generation.idle(Math.max(0, deadline - performance.now()))
     await generation.release().catch(keep)
     return { drained, error }
+  }
+
+  /** Settles with the first component, or with why there is none. */
+  #awaited(): Promise<void> {
+    const ready = new Promise<void>((resolve, reject) => {
+      this.#filled = resolve
+      this.#failed = reject
+    })
+    ready.catch(() => undefined)
+    return ready
   }
 
   /** Waits for the swaps before, whatever came of them. */

@@ -14,9 +14,15 @@ export type EndpointGroup = Readonly<Record<string, EndpointLike>>
 const namePattern = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
 const asyncGenerator = Object.getPrototypeOf(async function* () {}) as object
 
+/** An endpoint that a request is handed to. */
+export interface ServedEndpoint extends EndpointDefinition {
+  /** What it is part of, where that may be replaced: a request enters it when it finds the endpoint, and leaves at its end. */
+  readonly of?: { enter(): void; leave(): void } | undefined
+}
+
 /** Endpoints that may change while the service runs. */
 export interface MoreEndpoints {
-  find(name: string): EndpointDefinition | undefined
+  find(name: string): ServedEndpoint | undefined
   peek(name: string): EndpointDefinition | undefined
   readonly all: readonly (readonly [string, EndpointDefinition])[]
 }
@@ -50,7 +56,7 @@ export class Endpoints {
   }
 
   /** The endpoint for a call that begins now. */
-  find(name: string): EndpointDefinition | undefined {
+  find(name: string): ServedEndpoint | undefined {
     return this.#definitions.get(name) ?? this.#more()?.find(name)
   }
 

@@ -8,7 +8,7 @@ import type { Candidate, Generation } from '../components/generation.js'
 import type { Keeper } from '../components/keeper.js'
 import { Slot } from '../components/slot.js'
 import type { SlotReport, SwapEvent } from '../components/swap-options.js'
-import { endpointDefinitions } from './endpoints.js'
+import { endpointDefinitions, type ServedEndpoint } from './endpoints.js'
 
 export interface HandlerSetsOptions {
   readonly tell: (event: Omit<SwapEvent, 'service'>) => void
@@ -19,12 +19,13 @@ export interface HandlerSetsOptions {
 }
 
 type Definitions = ReadonlyMap<string, EndpointDefinition>
+type Served = ReadonlyMap<string, ServedEndpoint>
 
 /** Endpoints that come from plugins of type handler: one slot for each plugin, by its name. */
 export class HandlerSets implements AsyncDisposable {
   readonly #options: HandlerSetsOptions
   readonly #slots = new Map<string, Slot<'handler'>>()
-  readonly #definitions = new WeakMap<object, Definitions>()
+  readonly #served = new WeakMap<object, Served>()
 
   constructor(options: HandlerSetsOptions) {
     this.#options = options
@@ -69,7 +70,7 @@ export class HandlerSets implements AsyncDisposable {
   }
 
   /** The endpoint for a call that begins now: where two versions share calls, that of the one whose turn it is. */
-  find(endpoint: string): EndpointDefinition | undefined {
+  find(endpoint: string): ServedEndpoint | undefined {
     for (const slot of this.#slots.values()) {
       if (!slot.current) continue
       const found = this.#of(slot.pick()).get(endpoint) ?? this.#anyOf(slot, endpoint)
@@ -109,7 +110,7 @@ export class HandlerSets implements AsyncDisposable {
     this.#slots.clear()
   }
 
-  #anyOf(slot: Slot<'handler'>, endpoint: string): EndpointDefinition | undefined {
+  #anyOf(slot: Slot<'handler'>, endpoint: string): ServedEndpoint | undefined {
     for (const generation of slot.serving) {
       const found = this.#of(generation).get(endpoint)
       if (found) return found
@@ -117,15 +118,15 @@ export class HandlerSets implements AsyncDisposable {
     return undefined
   }
 
-  #of(generation: Generation<HandlerSet>): Definitions {
-    let definitions = this.#definitions.get(generation)
-    if (!definitions) {
-      definitions = new Map(
-        [...this.#define(generation.component)].map(([name, each]) => [name, counted(each, generation)]),
+  #of(generation: Generation<HandlerSet>): Served {
+    let served = this.#served.get(generation)
+    if (!served) {
+      served = new Map(
+        [...this.#define(generation.component)].map(([name, each]) => [name, held(each, generation)]),
       )
-      this.#definitions.set(generation, definitions)
+      this.#served.set(generation, served)
     }
-    return definitions
+    return served
   }
 
   #define(set: HandlerSet): Definitions {
@@ -164,39 +165,20 @@ export function stateOf(set: HandlerSet): Readonly<Record<string, unknown>> {
   return set.dehydrate ? { state: structuredClone(set.dehydrate()) } : {}
 }
 
-function counted(definition: EndpointDefinition, generation: Generation<HandlerSet>): EndpointDefinition {
+/** `definition`, with the generation that it is of. */
+function held(definition: EndpointDefinition, generation: Generation<HandlerSet>): ServedEndpoint {
   const { kind } = definition
   // Own methods of a set may use `this`.
   const handle = (request: never, context: HandlerContext) => definition.handle(request, context)
+  if (kind !== 'unary' && kind !== 'client') return { ...definition, handle, of: generation }
   return {
     ...definition,
-    handle:
-      kind === 'unary' || kind === 'client'
-        ? (request: never, context: HandlerContext) => countedCall(generation, () => handle(request, context))
-        : (request: never, context: HandlerContext) =>
-            countedStream(generation, () => handle(request, context) as AsyncIterable<unknown>),
-  }
-}
-
-async function countedCall(generation: Generation<HandlerSet>, work: () => unknown): Promise<unknown> {
-  generation.enter()
-  const result = (async () => work())()
-  if (generation.tally) generation.watch(result, generation.tally)
-  try {
-    return await result
-  } finally {
-    generation.leave()
-  }
-}
-
-async function* countedStream(
-  generation: Generation<HandlerSet>,
-  work: () => AsyncIterable<unknown>,
-): AsyncGenerator {
-  generation.enter()
-  try {
-    yield* work()
-  } finally {
-    generation.leave()
+    of: generation,
+    handle(request: never, context: HandlerContext) {
+      if (!generation.tally) return handle(request, context)
+      const result = (async () => handle(request, context))()
+      generation.watch(result, generation.tally)
+      return result
+    },
   }
 }

@@ -11,7 +11,7 @@ import {
   type ServerStream,
 } from '@micrograft/contracts'
 import type { Chains } from '../middleware/chain.js'
-import type { Endpoints } from './endpoints.js'
+import type { Endpoints, ServedEndpoint } from './endpoints.js'
 import { validate } from './validate.js'
 
 export interface DispatcherOptions {
@@ -37,8 +37,8 @@ export class ServiceDispatcher implements Dispatcher {
   }
 
   async unary(request: ServerRequest, body: Uint8Array): Promise<ServerReply> {
+    const definition = this.#enter(request.endpoint)
     try {
-      const definition = this.#require(request.endpoint)
       const codec = this.#options.codec(request.contentType)
       const context = new RequestContext(request)
       const reply = await this.#options.around()(
@@ -59,12 +59,14 @@ export class ServiceDispatcher implements Dispatcher {
       return { metadata: context.replyMetadata, contentType: request.contentType, body: codec.encode(reply) }
     } catch (error) {
       throw this.#failure(error, request)
+    } finally {
+      definition.of?.leave()
     }
   }
 
   async stream(request: ServerRequest, stream: ServerStream): Promise<Metadata> {
+    const definition = this.#enter(request.endpoint)
     try {
-      const definition = this.#require(request.endpoint)
       const codec = this.#options.codec(request.contentType)
       const context = new RequestContext(request)
       const incoming = decoded(stream.messages, codec, definition)
@@ -85,12 +87,18 @@ export class ServiceDispatcher implements Dispatcher {
       return context.replyMetadata
     } catch (error) {
       throw this.#failure(error, request)
+    } finally {
+      definition.of?.leave()
     }
   }
 
-  #require(endpoint: string): EndpointDefinition {
+  /** The endpoint; from here on what it is part of has the request, also while that is in middleware. */
+  #enter(endpoint: string): ServedEndpoint {
     const definition = this.#options.endpoints.find(endpoint)
-    if (definition) return definition
+    if (definition) {
+      definition.of?.enter()
+      return definition
+    }
     const { service, endpoints } = this.#options
     throw new ServiceError(
       'not-found',
