@@ -10,6 +10,7 @@ import {
   type Transport,
 } from 'micrograft'
 import { until } from '@micrograft/testing'
+import { memoryRegistryHub } from '../dist/registry/memory-registry.js'
 import { rpcServer } from '../dist/rpc/rpc-server.js'
 import { tcpTransport } from '../dist/transport/tcp-transport.js'
 import { privateFolder } from './support/folder.js'
@@ -101,6 +102,49 @@ test('a registry that takes over knows the node as it is, not as it was', async 
       nodes: 1,
     })
   }
+})
+
+test('who watches a registry is told what changed before a swap and was not read yet', async (t) => {
+  const hub = memoryRegistryHub()
+  const registry = { use: 'memory', options: { hub } }
+  const watching = createService({ name: 'watching', registry, logger: 'noop' })
+  const other = createService({ name: 'other', registry, logger: 'noop' })
+  t.after(async () => {
+    await watching.stop()
+    await other.stop()
+  })
+  await watching.start()
+  await other.start()
+  const record = (name: string) => ({
+    name,
+    version: '1',
+    metadata: {},
+    endpoints: [],
+    nodes: [{ id: `${name}-1`, address: '127.0.0.1:1', metadata: {} }],
+  })
+  await other.use('registry').register(record('there'))
+  const watcher = await watching.use('registry').watch()
+  const told: string[] = []
+  const { passed, open } = gate()
+  const reading = (async () => {
+    for await (const { type, service } of watcher) {
+      told.push(`${type} ${service.name}`)
+      // The reader is busy with the first event while all else happens.
+      if (told.length === 1) await passed
+    }
+  })()
+  await other.use('registry').register(record('one'))
+  await until('the first is told', () => told.length === 1)
+  await other.use('registry').register(record('two'))
+  await other.use('registry').register(record('three'))
+  await other.use('registry').deregister(record('there'))
+  await watching.swap('registry', 'memory', { ...now, options: { hub } })
+  await other.use('registry').register(record('four'))
+  open()
+  await until('the last is told', () => told.includes('create four'))
+  assert.deepEqual(told, ['create one', 'create three', 'create two', 'delete there', 'create four'])
+  await watcher.return?.()
+  await reading
 })
 
 test('a server of another protocol is found where it is, also after the transport was swapped', async (t) => {
