@@ -8,11 +8,11 @@ function makeBroker(nodeID, transporter) {
   return new ServiceBroker({ nodeID, transporter, logger: false })
 }
 
-function echo({ message, received }) {
+function echo({ message, received, isAsync }) {
   return {
     name: 'test',
     actions: {
-      echo: ({ params }) => params,
+      echo: isAsync ? async ({ params }) => params : ({ params }) => params,
       stream: () =>
         Readable.from(
           (function* () {

@@ -1,10 +1,18 @@
-import { createService, type Client, type ClientReply, type PluginConfig } from 'micrograft'
+import { createService, type Client, type ClientReply, type PluginConfig, type Service } from 'micrograft'
 import { childInput, report } from '../child.js'
 import type { Payload } from '../pairs/adapter.js'
 import { checkEcho, payloadOf } from '../pairs/payloads.js'
 import { peerFile } from '../pairs/peer-files.js'
 
-export type LocalVariant = 'function' | 'micrograft' | 'moleculer' | 'slot' | 'component'
+export type LocalVariant =
+  | 'function'
+  | 'micrograft'
+  | 'micrograft async'
+  | 'micrograft slot'
+  | 'moleculer'
+  | 'moleculer async'
+  | 'slot'
+  | 'component'
 
 export interface LocalInput {
   readonly variant: LocalVariant
@@ -21,20 +29,48 @@ interface LocalConnection {
   readonly call: Call
 }
 
-async function micrograft(): Promise<Call> {
+type Echo = (value: Payload) => Payload | Promise<Payload>
+
+const echo: Echo = (value) => value
+const echoLater: Echo = async (value) => value
+
+async function micrograft(handle: Echo): Promise<Call> {
   const service = createService({ name: 'echo', registry: 'memory', transport: 'memory', logger: 'noop' })
-  service.handle('Test', { Echo: (value: Payload) => value })
+  service.handle('Test', { Echo: handle })
+  return started(service)
+}
+
+/** The handler comes from a plugin, and so sits in a slot. */
+async function fromPlugin(): Promise<Call> {
+  const plugin: PluginConfig<'handler'> = {
+    name: 'echo',
+    type: 'handler',
+    version: '1.0.0',
+    newFunc: async () => ({ endpoints: { Test: { Echo: echo } }, async [Symbol.asyncDispose]() {} }),
+  }
+  return started(
+    createService({
+      name: 'echo',
+      handlers: [plugin],
+      registry: 'memory',
+      transport: 'memory',
+      logger: 'noop',
+    }),
+  )
+}
+
+async function started(service: Service): Promise<Call> {
   await service.init([], {})
   await service.start()
   const { client } = service
   return (value) => client.call('echo', 'Test.Echo', value)
 }
 
-async function moleculer(): Promise<Call> {
+async function moleculer(isAsync: boolean): Promise<Call> {
   const { local } = (await import(peerFile('moleculer.mjs').href)) as {
     readonly local: (options: object) => Promise<LocalConnection>
   }
-  const { call } = await local({ received: () => undefined })
+  const { call } = await local({ received: () => undefined, isAsync })
   return call
 }
 
@@ -76,8 +112,11 @@ async function constant(throughSlot: boolean): Promise<Call> {
 
 const variants: Readonly<Record<LocalVariant, () => Promise<Call>>> = {
   function: async () => async (value) => value,
-  micrograft,
-  moleculer,
+  micrograft: () => micrograft(echo),
+  'micrograft async': () => micrograft(echoLater),
+  'micrograft slot': fromPlugin,
+  moleculer: () => moleculer(false),
+  'moleculer async': () => moleculer(true),
   slot: () => constant(true),
   component: () => constant(false),
 }

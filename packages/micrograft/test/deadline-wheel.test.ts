@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { until } from '@micrograft/testing'
-import { DeadlineWheel, type Timed } from '../dist/rpc/deadline-wheel.js'
+import { DeadlineWheel, type Timed } from '../dist/deadlines/deadline-wheel.js'
 
 class Entry implements Timed {
   wheelSlot = -1

@@ -16,7 +16,7 @@ import { envelopeOf, type Envelope } from '../dist/mucp/envelope.js'
 import { mucpClient } from '../dist/mucp/mucp-client.js'
 import { readError, writeError } from '../dist/mucp/mucp-error.js'
 import { MucpServerConnection } from '../dist/mucp/server-connection.js'
-import { DeadlineWheel } from '../dist/rpc/deadline-wheel.js'
+import { DeadlineWheel } from '../dist/deadlines/deadline-wheel.js'
 import { mutate, seeded } from './support/random.js'
 
 // Most inputs end in an error: its stack would take most of the time.

@@ -13,7 +13,7 @@ import {
 import { ClientCall } from '../dist/rpc/client-call.js'
 import { ClientConnection } from '../dist/rpc/client-connection.js'
 import { StreamExchange } from '../dist/rpc/client-stream.js'
-import { DeadlineWheel } from '../dist/rpc/deadline-wheel.js'
+import { DeadlineWheel } from '../dist/deadlines/deadline-wheel.js'
 import { FrameType } from '../dist/rpc/frame.js'
 import * as write from './support/frames.js'
 import { ServerConnection, type ServerConnectionOwner } from '../dist/rpc/server-connection.js'

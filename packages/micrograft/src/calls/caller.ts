@@ -1,6 +1,7 @@
 import {
   ServiceError,
   type Client,
+  type ClientReply,
   type ClientRequest,
   type Codec,
   type Metadata,
@@ -20,6 +21,8 @@ import type {
   ServiceStreams,
 } from './caller-types.js'
 import { openStream } from './call-stream.js'
+import type { Again } from './local-call.js'
+import type { LocalCalls } from './local-calls.js'
 import { serviceCalls } from './service-calls.js'
 
 export interface CallDefaults {
@@ -37,9 +40,19 @@ export interface CallerOptions {
   readonly ready: () => Promise<unknown>
   readonly selector: Selector
   readonly chains: () => Chains
+  /** Where calls of the service to itself are made while it serves; `undefined` where they go to any node. */
+  readonly local: () => LocalCalls | undefined
 }
 
+type Attempt<R> = (
+  client: Client,
+  node: Node,
+  timeoutMs: number | undefined,
+  signal: AbortSignal | undefined,
+) => Promise<R>
+
 const noMetadata: Metadata = Object.freeze({})
+const noOptions: RequestOptions = Object.freeze({})
 const json = 'application/json'
 /** Of a node that was chosen and then passed over. */
 const notCalled = { error: new ServiceError('canceled', 'the node was not called'), durationMs: 0 }
@@ -60,34 +73,26 @@ export class Caller implements AsyncDisposable {
    * @throws what the handler answered; `not-found` and `unavailable` where no node is there;
    *   `timeout` at the deadline; the signal's reason.
    */
-  async call<O = unknown>(
+  call<O = unknown>(
     service: string,
     endpoint: string,
     request: unknown,
-    options: RequestOptions = {},
+    options: RequestOptions = noOptions,
   ): Promise<O> {
     const { metadata = options.parent?.metadata ?? noMetadata, signal } = options
-    const outcome = this.#options
-      .chains()
-      .call({ service, endpoint, metadata, signal, stream: false, request }, async (context) => {
-        const contentType = options.contentType ?? json
-        const codec = this.#options.codec(contentType)
-        const body = codec.encode(context.request)
-        const reply = await this.#attempts(service, endpoint, options, (client, node, timeoutMs, bounded) => {
-          const unary: UnaryRequest = {
-            service,
-            endpoint,
-            contentType,
-            metadata: context.metadata,
-            timeoutMs,
-            body,
-          }
-          return client.call(node, unary, { signal: bounded })
-        })
-        options.onMetadata?.(reply.metadata)
-        return this.#options.codec(reply.contentType || contentType).decode(reply.body)
-      })
-    return (await outcome) as O
+    const local = service === this.#options.service ? this.#local(options) : undefined
+    const chains = this.#options.chains()
+    if (local && !chains.isAroundCalls) {
+      const definition = local.find(endpoint)
+      if (definition)
+        return local.call(definition, endpoint, request, metadata, options, this.#again) as Promise<O>
+    }
+    return chains.call({ service, endpoint, metadata, signal, stream: false, request }, async (context) => {
+      const definition = local?.find(endpoint)
+      return definition
+        ? local?.call(definition, endpoint, context.request, context.metadata, options, this.#again)
+        : this.#reach(service, endpoint, context.request, context.metadata, options)
+    }) as Promise<O>
   }
 
   /** Opens a stream to an endpoint of any streaming kind. What goes wrong shows where the stream is read or written. */
@@ -197,17 +202,52 @@ export class Caller implements AsyncDisposable {
     for (const each of selections) if (each.status === 'fulfilled') await each.value[Symbol.asyncDispose]()
   }
 
+  /** Where a call of the service to itself is made, unless the caller wants a certain node. */
+  #local({ address, select }: RequestOptions): LocalCalls | undefined {
+    return address === undefined && select === undefined ? this.#options.local() : undefined
+  }
+
+  /** Another try, on another node where there is one, after a call of the service to itself failed. */
+  readonly #again: Again = (call, error, nodes) => {
+    const { retries = this.#options.defaults.retries, retryIf = isRetryable, backoff, signal } = call.options
+    if (retries < 1 || signal?.aborted || !retryIf(error)) return undefined
+    const pause = backoffMs(1, backoff)
+    const { deadline } = call
+    if (deadline !== undefined && Date.now() + pause >= deadline) return undefined
+    return wait(pause, joined(signal, call.options.parent)).then(() => {
+      const timeoutMs = remaining(deadline, call.service, call.endpoint) ?? 0
+      const options = { ...call.options, retries: retries - 1, timeoutMs }
+      return this.#reach(call.service, call.endpoint, call.request, call.metadata, options, nodes())
+    })
+  }
+
+  /** Calls a node over a network. @param avoid Nodes that are called only where there is no other. */
+  async #reach(
+    service: string,
+    endpoint: string,
+    request: unknown,
+    metadata: Metadata,
+    options: RequestOptions,
+    avoid?: readonly Node[],
+  ): Promise<unknown> {
+    const contentType = options.contentType ?? json
+    const body = this.#options.codec(contentType).encode(request)
+    const attempt: Attempt<ClientReply> = (client, node, timeoutMs, signal) => {
+      const unary: UnaryRequest = { service, endpoint, contentType, metadata, timeoutMs, body }
+      return client.call(node, unary, { signal })
+    }
+    const reply = await this.#attempts(service, endpoint, options, attempt, avoid)
+    options.onMetadata?.(reply.metadata)
+    return this.#options.codec(reply.contentType || contentType).decode(reply.body)
+  }
+
   /** Runs `attempt` on one node after another, until it succeeds or another try cannot help. */
   async #attempts<R>(
     service: string,
     endpoint: string,
     options: RequestOptions,
-    attempt: (
-      client: Client,
-      node: Node,
-      timeoutMs: number | undefined,
-      signal: AbortSignal | undefined,
-    ) => Promise<R>,
+    attempt: Attempt<R>,
+    avoid: readonly Node[] = [],
   ): Promise<R> {
     const {
       retries = this.#options.defaults.retries,
@@ -219,7 +259,7 @@ export class Caller implements AsyncDisposable {
     const signal = joined(options.signal, options.parent)
     const deadline = deadlineOf(options, this.#options.defaults)
     const selection = address === undefined ? await this.#select(service) : undefined
-    const tried: Node[] = []
+    const tried = [...avoid]
     for (let tries = 0; ; tries++) {
       signal?.throwIfAborted()
       const timeoutMs = remaining(deadline, service, endpoint)

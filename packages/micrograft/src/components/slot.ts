@@ -66,6 +66,11 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
     return this.#current
   }
 
+  /** What all calls go to; `undefined` while two share them. */
+  get only(): Generation<ComponentTypes[K]> | undefined {
+    return this.#sharing ? undefined : this.#current
+  }
+
   /** All that calls go to: one, or two that share them. */
   get serving(): readonly Generation<ComponentTypes[K]>[] {
     const next = this.#sharing ? this.#underway?.next : undefined

@@ -19,6 +19,11 @@ export interface HandlerSetsOptions {
 }
 
 type Definitions = ReadonlyMap<string, EndpointDefinition>
+interface Found {
+  readonly slot: Slot<'handler'>
+  readonly served: ServedEndpoint
+}
+
 type Served = ReadonlyMap<string, ServedEndpoint>
 
 /** Endpoints that come from plugins of type handler: one slot for each plugin, by its name. */
@@ -26,6 +31,8 @@ export class HandlerSets implements AsyncDisposable {
   readonly #options: HandlerSetsOptions
   readonly #slots = new Map<string, Slot<'handler'>>()
   readonly #served = new WeakMap<object, Served>()
+  /** What was found for a call: right while calls of its slot go to that generation alone. */
+  readonly #found = new Map<string, Found>()
 
   constructor(options: HandlerSetsOptions) {
     this.#options = options
@@ -71,10 +78,17 @@ export class HandlerSets implements AsyncDisposable {
 
   /** The endpoint for a call that begins now: where two versions share calls, that of the one whose turn it is. */
   find(endpoint: string): ServedEndpoint | undefined {
+    const found = this.#found.get(endpoint)
+    return found && found.slot.only === found.served.of ? found.served : this.#search(endpoint)
+  }
+
+  #search(endpoint: string): ServedEndpoint | undefined {
     for (const slot of this.#slots.values()) {
       if (!slot.current) continue
-      const found = this.#of(slot.pick()).get(endpoint) ?? this.#anyOf(slot, endpoint)
-      if (found) return found
+      const served = this.#of(slot.pick()).get(endpoint) ?? this.#anyOf(slot, endpoint)
+      if (!served) continue
+      this.#found.set(endpoint, { slot, served })
+      return served
     }
     return undefined
   }
@@ -156,6 +170,8 @@ export class HandlerSets implements AsyncDisposable {
           next.component.hydrate(structuredClone(old.component.dehydrate()))
       },
       settled: () => this.#options.changed(),
+      // Nothing of a version that goes is to be held here.
+      release: async () => this.#found.clear(),
     }
   }
 }

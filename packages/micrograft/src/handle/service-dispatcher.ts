@@ -12,6 +12,7 @@ import {
 } from '@micrograft/contracts'
 import type { Chains } from '../middleware/chain.js'
 import type { Endpoints, ServedEndpoint } from './endpoints.js'
+import { handlerFailure } from './handler-failure.js'
 import { validate } from './validate.js'
 
 export interface DispatcherOptions {
@@ -109,14 +110,7 @@ export class ServiceDispatcher implements Dispatcher {
 
   #failure(error: unknown, { endpoint, signal }: ServerRequest): ServiceError {
     const { service, log } = this.#options
-    // What a handler throws because its call was given up is the giving up.
-    if (error === signal.reason && signal.aborted) return ServiceError.from(error, 'canceled', service)
-    if (error instanceof ServiceError)
-      return error.id === 'micrograft'
-        ? new ServiceError(error.code, error.message, { id: service, cause: error })
-        : error
-    log().error('handler failed', { endpoint, error })
-    return ServiceError.from(error, 'internal', service)
+    return handlerFailure(error, { service, endpoint, signal }, log)
   }
 }
 

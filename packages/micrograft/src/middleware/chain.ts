@@ -13,6 +13,10 @@ function chain<A, R>(layers: readonly Around<A, R>[]): (argument: A, inner: Next
 
 /** The middleware of a service, composed once for each place where it goes around something. */
 export interface Chains {
+  /** Whether `call` does more than hand on; where it does not, nobody needs a context. */
+  readonly isAroundCalls: boolean
+  /** Whether `handle` does. */
+  readonly isAroundHandlers: boolean
   readonly call: (context: CallContext, inner: Next<CallContext, unknown>) => Promise<unknown>
   readonly handle: (context: CallContext, inner: Next<CallContext, unknown>) => Promise<unknown>
   readonly publish: (context: PublishContext, inner: Next<PublishContext, void>) => Promise<void>
@@ -28,7 +32,10 @@ export function composeChains(middleware: readonly Middleware[]): Chains {
           (argument, next) =>
             (each[name] as unknown as Around<A, R>).call(each, argument, next),
       )
+  const has = (name: 'call' | 'handle') => middleware.some((each) => each[name] !== undefined)
   return {
+    isAroundCalls: has('call'),
+    isAroundHandlers: has('handle'),
     call: chain(layers('call')),
     handle: chain(layers('handle')),
     publish: chain(layers('publish')),

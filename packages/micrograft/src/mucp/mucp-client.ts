@@ -11,7 +11,7 @@ import {
   type Node,
   type UnaryRequest,
 } from '@micrograft/contracts'
-import { DeadlineWheel } from '../rpc/deadline-wheel.js'
+import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import { ClientCall } from './client-call.js'
 import { checkRequest, isLegacy } from './client-messages.js'
 import { MucpStream } from './client-stream.js'

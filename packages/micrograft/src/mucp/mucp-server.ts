@@ -10,7 +10,7 @@ import {
   type ServerContext,
   type StopOptions,
 } from '@micrograft/contracts'
-import { DeadlineWheel } from '../rpc/deadline-wheel.js'
+import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import { MucpServerConnection, type MucpConnectionOwner } from './server-connection.js'
 
 export interface MucpServerOptions {

@@ -1,5 +1,5 @@
 import { ServiceError, type Transport } from '@micrograft/contracts'
-import { DeadlineWheel } from '../rpc/deadline-wheel.js'
+import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import type { CallPlace, ClientCall } from './client-call.js'
 import { PooledConnection, type PooledConnectionOwner } from './pooled-connection.js'
 

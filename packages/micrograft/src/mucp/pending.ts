@@ -1,5 +1,5 @@
 import { ServiceError, type ClientRequest } from '@micrograft/contracts'
-import { DeadlineWheel, type Timed } from '../rpc/deadline-wheel.js'
+import { DeadlineWheel, type Timed } from '../deadlines/deadline-wheel.js'
 
 export interface PendingOptions {
   readonly request: ClientRequest

@@ -6,7 +6,7 @@ import {
   type Message,
   type Transport,
 } from '@micrograft/contracts'
-import { DeadlineWheel } from '../rpc/deadline-wheel.js'
+import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import { protocolError } from '../transport/protocol-error.js'
 import type { CallPlace, ClientCall } from './client-call.js'
 import {

@@ -8,7 +8,7 @@ import {
   type Metadata,
   type ServerReply,
 } from '@micrograft/contracts'
-import { DeadlineWheel } from '../rpc/deadline-wheel.js'
+import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import { IncomingRequest, type RequestOwner } from '../rpc/server-request.js'
 import { Brake, type BrakeOptions } from './brake.js'
 import { endOfStream, micro } from './headers.js'

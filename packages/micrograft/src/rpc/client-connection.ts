@@ -8,7 +8,7 @@ import {
 import type { RangeHandler } from '../transport/bare-messages.js'
 import { protocolError } from '../transport/protocol-error.js'
 import type { Exchange } from './client-exchange.js'
-import { DeadlineWheel } from './deadline-wheel.js'
+import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import { FrameType, highestVersion, lowestVersion, type Hello } from './frame.js'
 import { FrameReader } from './frame-reader.js'
 import { cancelFrame, goAwayFrame, helloFrame, pingFrame } from './frame-writer.js'

@@ -1,6 +1,6 @@
 import { ServiceError, type ClientRequest, type ErrorCode } from '@micrograft/contracts'
 import type { ClientConnection } from './client-connection.js'
-import type { Timed } from './deadline-wheel.js'
+import type { Timed } from '../deadlines/deadline-wheel.js'
 import type { FrameReader } from './frame-reader.js'
 import type { Scratch, WireTarget } from './frame-writer.js'
 

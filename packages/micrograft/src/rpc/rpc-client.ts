@@ -15,7 +15,7 @@ import type { ClientConnection } from './client-connection.js'
 import type { Exchange, ExchangeOwner } from './client-exchange.js'
 import { ClientPeer } from './client-peer.js'
 import { StreamExchange } from './client-stream.js'
-import { DeadlineWheel } from './deadline-wheel.js'
+import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import { checkRpcLimits, rpcLimits, type RpcLimits } from './rpc-limits.js'
 
 export interface RpcClientOptions extends RpcLimits {

@@ -10,7 +10,7 @@ import {
   type ServerContext,
   type StopOptions,
 } from '@micrograft/contracts'
-import { DeadlineWheel } from './deadline-wheel.js'
+import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import { checkRpcLimits, rpcLimits, type RpcLimits } from './rpc-limits.js'
 import { ServerConnection, type ServerConnectionOwner } from './server-connection.js'
 

@@ -8,7 +8,7 @@ import {
 } from '@micrograft/contracts'
 import type { RangeHandler } from '../transport/bare-messages.js'
 import { protocolError } from '../transport/protocol-error.js'
-import { DeadlineWheel } from './deadline-wheel.js'
+import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import { FrameType, highestVersion, lowestVersion, maxNameBytes, type Hello } from './frame.js'
 import { FrameReader } from './frame-reader.js'
 import { endFrame, errorFrame, goAwayFrame, helloFrame, pingFrame, replyHead } from './frame-writer.js'

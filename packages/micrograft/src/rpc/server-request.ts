@@ -1,5 +1,5 @@
 import type { Metadata, ServerRequest, ServiceError } from '@micrograft/contracts'
-import { DeadlineWheel, type Timed } from './deadline-wheel.js'
+import { DeadlineWheel, type Timed } from '../deadlines/deadline-wheel.js'
 import type { CallTarget } from './frame.js'
 
 export interface RequestOwner {

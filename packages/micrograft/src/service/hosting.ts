@@ -1,4 +1,5 @@
 import type { Node, ServerAddress, ServerContext, ServiceRecord } from '@micrograft/contracts'
+import { LocalCalls } from '../calls/local-calls.js'
 import type { HostContext } from '../components/keepers/server-keeper.js'
 import { placed, type MovedDoor } from '../components/keepers/transport-keeper.js'
 import type { Endpoints } from '../handle/endpoints.js'
@@ -22,6 +23,7 @@ export class Hosting {
   readonly #endpoints: Endpoints
   readonly #served: Served[] = []
   #registration: Registration | undefined
+  #local: LocalCalls | undefined
 
   constructor(parts: Parts, endpoints: Endpoints) {
     this.#parts = parts
@@ -44,6 +46,11 @@ export class Hosting {
       endpoints: this.#endpoints.describe(),
       nodes: this.#served.length > 0 ? this.#served.map((each) => this.#node(each)) : [this.#node(undefined)],
     }
+  }
+
+  /** Where calls of the service to itself are made; `undefined` before it has started. */
+  get local(): LocalCalls | undefined {
+    return this.#local
   }
 
   /** Starts the servers and registers. @throws what either rejects with. */
@@ -71,6 +78,14 @@ export class Hosting {
       const address = await components.use('server', name).start(context as unknown as ServerContext)
       this.#served.push({ name, transport, address })
     }
+    this.#local = new LocalCalls({
+      service: settings.name,
+      endpoints: this.#endpoints,
+      chains,
+      timeoutMs: settings.callTimeoutMs,
+      log: () => components.use('logger'),
+      nodes: () => this.record.nodes,
+    })
     this.#registration = await Registration.begin({
       registry: components.use('registry'),
       record: () => this.record,
@@ -88,7 +103,10 @@ export class Hosting {
   /** Lets what is under way end, and stops. */
   async stop(graceMs: number): Promise<void> {
     const { components } = this.#parts
+    const end = performance.now() + graceMs
     await Promise.all(this.#served.map(({ name }) => components.use('server', name).stop({ graceMs })))
+    // Calls that came from elsewhere may have made some.
+    await this.#local?.stop({ graceMs: Math.max(0, end - performance.now()) })
   }
 
   /** Registers the node as it is now, where it is registered. */

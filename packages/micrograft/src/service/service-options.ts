@@ -47,6 +47,12 @@ export interface ServiceOptions extends Choices {
   readonly callTimeoutMs?: number | undefined
   /** How often a call that does not say is tried again. @default 1 */
   readonly callRetries?: number | undefined
+  /**
+   * Whether a unary call of the service to itself stays in the process: the handler gets the very value
+   * that the caller gave, and the caller the very value that it returns, as between two functions. Else
+   * it goes to any node of the service, as copies that the codec makes. @default true
+   */
+  readonly preferLocal?: boolean | undefined
   /** In milliseconds. @default 60_000 */
   readonly registerTtlMs?: number | undefined
   /** In milliseconds. @default 30_000, and at most half of the time to live */
@@ -94,6 +100,7 @@ export interface Settings {
   readonly pluginErrors: 'stop' | 'warn'
   readonly callTimeoutMs: number
   readonly callRetries: number
+  readonly preferLocal: boolean
   readonly registerTtlMs: number
   readonly registerIntervalMs: number
   readonly graceMs: number
@@ -119,6 +126,7 @@ const settingNames = [
   'admin',
   'callTimeoutMs',
   'callRetries',
+  'preferLocal',
   'registerTtlMs',
   'registerIntervalMs',
   'graceMs',
@@ -175,6 +183,7 @@ export function settle(options: ServiceOptions, flags: Flags, id: string = rando
     pluginErrors,
     callTimeoutMs: flags.client_request_timeout ?? options.callTimeoutMs ?? 5000,
     callRetries: flags.client_retries ?? options.callRetries ?? 1,
+    preferLocal: options.preferLocal ?? true,
     registerTtlMs,
     registerIntervalMs: Math.min(
       flags.register_interval ?? options.registerIntervalMs ?? 30_000,

@@ -1,5 +1,6 @@
 import { ServiceError, type Client, type PluginConfig, type SharedType } from '@micrograft/contracts'
 import { Caller } from '../calls/caller.js'
+import type { LocalCalls } from '../calls/local-calls.js'
 import type { Catalogue } from '../catalogue/catalogue.js'
 import { pluginFilesIn } from '../catalogue/find-files.js'
 import type { Plugins } from '../catalogue/plugins.js'
@@ -52,6 +53,8 @@ export interface PartsSource {
   readonly handles: (endpoint: string) => boolean
   /** The endpoints have changed. */
   readonly changed: () => Promise<void>
+  /** Where calls of the service to itself are made, while it serves. */
+  readonly local: () => LocalCalls | undefined
 }
 
 /**
@@ -98,6 +101,7 @@ export async function makeParts(
     ready: () => components.slot('client').take(),
     selector: components.use('selector'),
     chains: () => chains,
+    local: settings.preferLocal ? source.local : () => undefined,
   })
   const events = new Events({
     broker: () => components.use('broker'),

@@ -157,6 +157,7 @@ export class Service implements AsyncDisposable {
         tell: this.#swapEvents.tell,
         handles: (endpoint) => this.#endpoints.owns(endpoint),
         changed: async () => this.#hosting?.renew(),
+        local: () => this.#hosting?.local,
       },
       argv,
       env,

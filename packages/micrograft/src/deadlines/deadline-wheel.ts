@@ -69,10 +69,13 @@ export class DeadlineWheel {
     if (--this.#size === 0) this.#timer?.unref()
   }
 
-  /** Tells nothing any more. */
-  stop(): void {
+  /** Tells nothing any more; gives what was in it. */
+  stop(): readonly Timed[] {
     this.#stopped = true
     clearTimeout(this.#timer)
+    const left: Timed[] = []
+    for (const head of this.#heads) for (let timed = head; timed; timed = timed.wheelNext) left.push(timed)
+    return left
   }
 
   #arm(tick: number, now: number): void {
