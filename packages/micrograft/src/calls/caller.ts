@@ -1,17 +1,16 @@
 import {
   ServiceError,
-  type Client,
   type ClientReply,
   type ClientRequest,
+  type ClientStream,
   type Codec,
   type Metadata,
   type Node,
-  type SelectOptions,
   type Selection,
   type Selector,
-  type UnaryRequest,
 } from '@micrograft/contracts'
 import type { Chains } from '../middleware/chain.js'
+import { Attempts, deadlinePassed, isRetryable, joined, type CallDefaults, type Clients } from './attempts.js'
 import { backoffMs, wait } from './backoff.js'
 import type {
   CallStream,
@@ -25,17 +24,11 @@ import type { Again } from './local-call.js'
 import type { LocalCalls } from './local-calls.js'
 import { serviceCalls } from './service-calls.js'
 
-export interface CallDefaults {
-  readonly timeoutMs: number
-  readonly retries: number
-}
-
 export interface CallerOptions {
   readonly service: string
   readonly defaults: CallDefaults
   readonly codec: (contentType: string) => Codec
-  /** The client for a protocol, the service's own where none is named. @throws `unsupported` where there is none. */
-  readonly client: (protocol: string | undefined) => Client
+  readonly client: Clients
   /** Resolves when the service's own client is there, so that its protocol is known. */
   readonly ready: () => Promise<unknown>
   readonly selector: Selector
@@ -44,23 +37,16 @@ export interface CallerOptions {
   readonly local: () => LocalCalls | undefined
 }
 
-type Attempt<R> = (
-  client: Client,
-  node: Node,
-  timeoutMs: number | undefined,
-  signal: AbortSignal | undefined,
-) => Promise<R>
-
 const noMetadata: Metadata = Object.freeze({})
 const noOptions: RequestOptions = Object.freeze({})
 const json = 'application/json'
-/** Of a node that was chosen and then passed over. */
-const notCalled = { error: new ServiceError('canceled', 'the node was not called'), durationMs: 0 }
 
 /** Calls other services: chooses a node, tries again, holds deadlines, goes through middleware. */
 export class Caller implements AsyncDisposable {
   readonly #options: CallerOptions
   readonly #selections = new Map<string, Promise<Selection>>()
+  /** Those that are there: a call need not wait a turn for them. */
+  readonly #selected = new Map<string, Selection>()
 
   constructor(options: CallerOptions) {
     this.#options = options
@@ -82,17 +68,11 @@ export class Caller implements AsyncDisposable {
     const { metadata = options.parent?.metadata ?? noMetadata, signal } = options
     const local = service === this.#options.service ? this.#local(options) : undefined
     const chains = this.#options.chains()
-    if (local && !chains.isAroundCalls) {
-      const definition = local.find(endpoint)
-      if (definition)
-        return local.call(definition, endpoint, request, metadata, options, this.#again) as Promise<O>
-    }
-    return chains.call({ service, endpoint, metadata, signal, stream: false, request }, async (context) => {
-      const definition = local?.find(endpoint)
-      return definition
-        ? local?.call(definition, endpoint, context.request, context.metadata, options, this.#again)
-        : this.#reach(service, endpoint, context.request, context.metadata, options)
-    }) as Promise<O>
+    if (!chains.isAroundCalls)
+      return this.#go(local, service, endpoint, request, metadata, options) as Promise<O>
+    return chains.call({ service, endpoint, metadata, signal, stream: false, request }, (context) =>
+      this.#go(local, service, endpoint, context.request, context.metadata, options),
+    ) as Promise<O>
   }
 
   /** Opens a stream to an endpoint of any streaming kind. What goes wrong shows where the stream is read or written. */
@@ -108,22 +88,8 @@ export class Caller implements AsyncDisposable {
       this.#options
         .chains()
         .call({ service, endpoint, metadata, signal, stream: true, request: messages }, async (context) => {
-          const stream = await this.#attempts(
-            service,
-            endpoint,
-            { timeoutMs: 0, ...options },
-            (client, node, timeoutMs, bounded) => {
-              const request: ClientRequest = {
-                service,
-                endpoint,
-                contentType,
-                metadata: context.metadata,
-                timeoutMs,
-              }
-              return client.stream(node, request, { signal: bounded })
-            },
-          )
-          return opened(stream, context.request)
+          const about = { service, endpoint, contentType, metadata: context.metadata }
+          return opened(await this.#openOn(about, { timeoutMs: 0, ...options }), context.request)
         }),
     )
   }
@@ -199,6 +165,7 @@ export class Caller implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const selections = await Promise.allSettled(this.#selections.values())
     this.#selections.clear()
+    this.#selected.clear()
     for (const each of selections) if (each.status === 'fulfilled') await each.value[Symbol.asyncDispose]()
   }
 
@@ -214,11 +181,26 @@ export class Caller implements AsyncDisposable {
     const pause = backoffMs(1, backoff)
     const { deadline } = call
     if (deadline !== undefined && Date.now() + pause >= deadline) return undefined
-    return wait(pause, joined(signal, call.options.parent)).then(() => {
-      const timeoutMs = remaining(deadline, call.service, call.endpoint) ?? 0
+    return wait(pause, joined(call.options)).then(() => {
+      const timeoutMs = deadline === undefined ? 0 : deadline - Date.now()
+      if (timeoutMs < 0) throw deadlinePassed(call.endpoint, call.service)
       const options = { ...call.options, retries: retries - 1, timeoutMs }
       return this.#reach(call.service, call.endpoint, call.request, call.metadata, options, nodes())
     })
+  }
+
+  #go(
+    local: LocalCalls | undefined,
+    service: string,
+    endpoint: string,
+    request: unknown,
+    metadata: Metadata,
+    options: RequestOptions,
+  ): Promise<unknown> {
+    const definition = local?.find(endpoint)
+    return definition && local
+      ? local.call(definition, endpoint, request, metadata, options, this.#again)
+      : this.#reach(service, endpoint, request, metadata, options)
   }
 
   /** Calls a node over a network. @param avoid Nodes that are called only where there is no other. */
@@ -232,78 +214,68 @@ export class Caller implements AsyncDisposable {
   ): Promise<unknown> {
     const contentType = options.contentType ?? json
     const body = this.#options.codec(contentType).encode(request)
-    const attempt: Attempt<ClientReply> = (client, node, timeoutMs, signal) => {
-      const unary: UnaryRequest = { service, endpoint, contentType, metadata, timeoutMs, body }
-      return client.call(node, unary, { signal })
+    const attempts = this.#attempts(service, endpoint, options, avoid)
+    const selection =
+      options.address === undefined
+        ? (this.#selected.get(service) ?? (await this.#select(service)))
+        : undefined
+    for (;;) {
+      const client = attempts.next(selection)
+      const { node, timeoutMs, callOptions } = attempts
+      let reply: ClientReply
+      try {
+        reply = await client.call(
+          node,
+          { service, endpoint, contentType, metadata, timeoutMs, body },
+          callOptions,
+        )
+      } catch (error) {
+        await attempts.failed(error)
+        continue
+      }
+      attempts.succeeded()
+      options.onMetadata?.(reply.metadata)
+      return this.#options.codec(reply.contentType || contentType).decode(reply.body)
     }
-    const reply = await this.#attempts(service, endpoint, options, attempt, avoid)
-    options.onMetadata?.(reply.metadata)
-    return this.#options.codec(reply.contentType || contentType).decode(reply.body)
   }
 
-  /** Runs `attempt` on one node after another, until it succeeds or another try cannot help. */
-  async #attempts<R>(
-    service: string,
-    endpoint: string,
-    options: RequestOptions,
-    attempt: Attempt<R>,
-    avoid: readonly Node[] = [],
-  ): Promise<R> {
-    const {
-      retries = this.#options.defaults.retries,
-      retryIf = isRetryable,
-      backoff,
-      address,
-      select,
-    } = options
-    const signal = joined(options.signal, options.parent)
-    const deadline = deadlineOf(options, this.#options.defaults)
-    const selection = address === undefined ? await this.#select(service) : undefined
-    const tried = [...avoid]
-    for (let tries = 0; ; tries++) {
-      signal?.throwIfAborted()
-      const timeoutMs = remaining(deadline, service, endpoint)
-      const node = selection
-        ? this.#choose(selection, { ...select, avoid: tried })
-        : fixedNode(address as string)
-      const started = performance.now()
+  async #openOn(about: Omit<ClientRequest, 'timeoutMs'>, options: RequestOptions): Promise<ClientStream> {
+    const attempts = this.#attempts(about.service, about.endpoint, options, undefined)
+    const selection = options.address === undefined ? await this.#select(about.service) : undefined
+    for (;;) {
+      const client = attempts.next(selection)
+      const { node, timeoutMs, callOptions } = attempts
       try {
-        const client = this.#options.client(node.metadata['protocol'])
-        const result = await attempt(client, node, timeoutMs, signal)
-        selection?.mark(node, { durationMs: performance.now() - started })
-        return result
+        const stream = await client.stream(node, { ...about, timeoutMs }, callOptions)
+        attempts.succeeded()
+        return stream
       } catch (error) {
-        selection?.mark(node, { error, durationMs: performance.now() - started })
-        if (tries >= retries || signal?.aborted || !retryIf(error as Error)) throw error
-        tried.push(node)
-        const pause = backoffMs(tries + 1, backoff)
-        if (deadline !== undefined && Date.now() + pause >= deadline) throw error
-        await wait(pause, signal)
+        await attempts.failed(error)
       }
     }
   }
 
-  /** A node that is called by the service's own client where there is one, else one of another protocol. */
-  #choose(selection: Selection, options: SelectOptions): Node {
-    const node = selection.next(options)
-    const { protocol } = this.#options.client(undefined)
-    if (node.metadata['protocol'] === undefined || node.metadata['protocol'] === protocol) return node
-    try {
-      const own = selection.next({ ...options, labels: { ...options.labels, protocol } })
-      selection.mark(node, notCalled)
-      return own
-    } catch {
-      return node
-    }
+  #attempts(
+    service: string,
+    endpoint: string,
+    options: RequestOptions,
+    avoid: readonly Node[] | undefined,
+  ): Attempts {
+    const { defaults, client } = this.#options
+    return new Attempts(service, endpoint, options, defaults, client, avoid)
   }
 
+  /** The nodes of a service, once they are known. */
   #select(service: string): Promise<Selection> {
     let selection = this.#selections.get(service)
     if (!selection) {
       const { selector, ready } = this.#options
       selection = ready().then(() => selector.select(service))
       this.#selections.set(service, selection)
-      selection.catch(() => this.#selections.delete(service))
+      selection.then(
+        (known) => this.#selected.set(service, known),
+        () => this.#selections.delete(service),
+      )
     }
     return selection
   }
@@ -311,32 +283,4 @@ export class Caller implements AsyncDisposable {
 
 function isStream(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
-}
-
-function isRetryable(error: Error): boolean {
-  return error instanceof ServiceError && error.retryable
-}
-
-function joined(own: AbortSignal | undefined, parent: RequestOptions['parent']): AbortSignal | undefined {
-  if (!parent) return own
-  return own ? AbortSignal.any([own, parent.signal]) : parent.signal
-}
-
-/** The earlier of the call's own deadline and its parent's. */
-function deadlineOf({ timeoutMs, parent }: RequestOptions, defaults: CallDefaults): number | undefined {
-  const ms = timeoutMs ?? defaults.timeoutMs
-  const own = ms > 0 ? Date.now() + ms : undefined
-  if (parent?.deadline === undefined) return own
-  return own === undefined ? parent.deadline : Math.min(own, parent.deadline)
-}
-
-function remaining(deadline: number | undefined, service: string, endpoint: string): number | undefined {
-  if (deadline === undefined) return undefined
-  const left = deadline - Date.now()
-  if (left <= 0) throw new ServiceError('timeout', `the deadline of ${endpoint} on ${service} has passed`)
-  return left
-}
-
-function fixedNode(address: string): Node {
-  return { id: address, address, metadata: {} }
 }

@@ -2,8 +2,9 @@ import { ServiceError, type Logger, type Metadata, type Node } from '@micrograft
 import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import type { Endpoints, ServedEndpoint } from '../handle/endpoints.js'
 import { handlerFailure } from '../handle/handler-failure.js'
-import { validate } from '../handle/validate.js'
+import { runHandler } from '../handle/run-handler.js'
 import type { Chains } from '../middleware/chain.js'
+import { allowed, deadlinePassed } from './attempts.js'
 import type { RequestOptions } from './caller-types.js'
 import { LocalCall, LocalDeadline, type Again, type LocalOwner } from './local-call.js'
 
@@ -63,20 +64,15 @@ export class LocalCalls implements LocalOwner {
     again: Again,
   ): Promise<unknown> {
     const { signal, parent } = options
-    let timeoutMs = options.timeoutMs ?? this.#options.timeoutMs
-    if (signal || parent) {
-      if (signal?.aborted) return Promise.reject(signal.reason)
-      if (parent?.signal.aborted) return Promise.reject(parent.signal.reason)
-      if (parent?.deadline !== undefined) {
-        const left = parent.deadline - Date.now()
-        if (left <= 0) return Promise.reject(this.#passed(endpoint))
-        timeoutMs = timeoutMs === 0 ? left : Math.min(timeoutMs, left)
-      }
-    }
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    if (parent?.signal.aborted) return Promise.reject(parent.signal.reason)
+    const allowedMs = allowed(options, this.#options)
+    if (allowedMs <= 0) return Promise.reject(deadlinePassed(endpoint, this.service))
+    const timeoutMs = allowedMs === Infinity ? 0 : allowedMs
     const call = new LocalCall(this, definition, endpoint, request, metadata, options, timeoutMs, again)
     definition.of?.enter()
     try {
-      const result = this.#handle(definition, request, call)
+      const result = runHandler(this.#options.chains, definition, request, call)
       if (isPromise(result)) {
         this.#watch(call)
         return call.wait(result)
@@ -119,27 +115,6 @@ export class LocalCalls implements LocalOwner {
     for (const call of [...timed.map((each) => each.call), ...this.#endless]) call.cancel(error)
   }
 
-  #handle(definition: ServedEndpoint, request: unknown, call: LocalCall): unknown {
-    const { chains } = this.#options
-    if (!chains.isAroundHandlers && !definition.input) return definition.handle(request as never, call)
-    const { service, endpoint, metadata } = call
-    return chains.handle(
-      {
-        service,
-        endpoint,
-        metadata,
-        // Only made for who looks at it.
-        get signal() {
-          return call.signal
-        },
-        stream: false,
-        request,
-      },
-      async ({ request: value }) =>
-        definition.handle((await validate(definition.input, value, 'the request')) as never, call),
-    )
-  }
-
   #watch(call: LocalCall): void {
     this.#waiting++
     if (call.timeoutMs === 0) {
@@ -157,10 +132,6 @@ export class LocalCalls implements LocalOwner {
     const now = DeadlineWheel.now()
     for (const call of young)
       if (!call.ended) this.#wheel.add((call.timed ??= new LocalDeadline(call, now)), now)
-  }
-
-  #passed(endpoint: string): ServiceError {
-    return new ServiceError('timeout', `the deadline of ${endpoint} on ${this.service} has passed`)
   }
 }
 

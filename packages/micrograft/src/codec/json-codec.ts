@@ -37,7 +37,10 @@ export function jsonCodec(options?: JsonCodecOptions): Codec {
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return buffer.toString('utf8')
 }
 
 function refuseDeeper(text: string, maxDepth: number): void {

@@ -13,14 +13,14 @@ import {
 import type { Chains } from '../middleware/chain.js'
 import type { Endpoints, ServedEndpoint } from './endpoints.js'
 import { handlerFailure } from './handler-failure.js'
+import { runHandler } from './run-handler.js'
 import { validate } from './validate.js'
 
 export interface DispatcherOptions {
   readonly service: string
   readonly endpoints: Endpoints
   readonly codec: (contentType: string) => Codec
-  /** The middleware's `handle`, composed. */
-  readonly around: () => Chains['handle']
+  readonly chains: Chains
   readonly log: () => Logger
 }
 
@@ -42,22 +42,9 @@ export class ServiceDispatcher implements Dispatcher {
     try {
       const codec = this.#options.codec(request.contentType)
       const context = new RequestContext(request)
-      const reply = await this.#options.around()(
-        {
-          service: request.service,
-          endpoint: request.endpoint,
-          metadata: request.metadata,
-          // Only made for who looks at it.
-          get signal() {
-            return request.signal
-          },
-          stream: false,
-          request: codec.decode(body),
-        },
-        async ({ request: value }) =>
-          definition.handle((await validate(definition.input, value, 'the request')) as never, context),
-      )
-      return { metadata: context.replyMetadata, contentType: request.contentType, body: codec.encode(reply) }
+      const { chains } = this.#options
+      const reply = await runHandler(chains, definition, codec.decode(body), context)
+      return { metadata: context.sent, contentType: request.contentType, body: codec.encode(reply) }
     } catch (error) {
       throw this.#failure(error, request)
     } finally {
@@ -72,7 +59,7 @@ export class ServiceDispatcher implements Dispatcher {
       const context = new RequestContext(request)
       const incoming = decoded(stream.messages, codec, definition)
       const argument = definition.kind === 'server' ? await first(incoming, request.endpoint) : incoming
-      const result = await this.#options.around()(
+      const result = await this.#options.chains.handle(
         {
           service: request.service,
           endpoint: request.endpoint,
@@ -85,7 +72,7 @@ export class ServiceDispatcher implements Dispatcher {
       )
       if (definition.kind === 'client') await stream.send(codec.encode(result))
       else for await (const each of iterable(result, request.endpoint)) await stream.send(codec.encode(each))
-      return context.replyMetadata
+      return context.sent
     } catch (error) {
       throw this.#failure(error, request)
     } finally {
@@ -114,15 +101,24 @@ export class ServiceDispatcher implements Dispatcher {
   }
 }
 
+const none: Metadata = Object.freeze({})
+
 /** Reads through to the request, whose signal is only made for who looks at it. */
 class RequestContext implements HandlerContext {
-  readonly replyMetadata: Record<string, string> = {}
   readonly #request: ServerRequest
+  #replyMetadata: Record<string, string> | undefined = undefined
 
   constructor(request: ServerRequest) {
     this.#request = request
   }
 
+  /** What the handler wants to go back with the reply. */
+  get sent(): Metadata {
+    return this.#replyMetadata ?? none
+  }
+  get replyMetadata(): Record<string, string> {
+    return (this.#replyMetadata ??= {})
+  }
   get service(): string {
     return this.#request.service
   }

@@ -63,6 +63,8 @@ class RpcClient implements Client, ExchangeOwner {
   readonly #peers = new Map<string | undefined, Map<string, ClientPeer>>()
   readonly #wheel = new DeadlineWheel(true)
   readonly #disposed = new AbortController()
+  /** As its signal says, which costs more to ask. */
+  #isDisposed = false
   /** Those that wait for a connection; the others are known to theirs. */
   readonly #waiting = new Set<Exchange>()
   #sweep: NodeJS.Timeout | undefined
@@ -105,8 +107,9 @@ class RpcClient implements Client, ExchangeOwner {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#disposed.signal.aborted) {
+    if (!this.#isDisposed) {
       const error = new ServiceError('closed', 'the rpc client was disposed')
+      this.#isDisposed = true
       this.#disposed.abort(error)
       this.#wheel.stop()
       clearInterval(this.#sweep)
@@ -117,7 +120,7 @@ class RpcClient implements Client, ExchangeOwner {
   }
 
   #refusal(signal: AbortSignal | undefined): AbortSignal | undefined {
-    if (this.#disposed.signal.aborted) return this.#disposed.signal
+    if (this.#isDisposed) return this.#disposed.signal
     return signal?.aborted ? signal : undefined
   }
 
@@ -143,8 +146,7 @@ class RpcClient implements Client, ExchangeOwner {
     try {
       let connection = await dialling
       // It was asked to move before it could be used.
-      if (connection.draining && !this.#disposed.signal.aborted)
-        connection = await this.#peer(node).connection()
+      if (connection.draining && !this.#isDisposed) connection = await this.#peer(node).connection()
       if (exchange.ended) return
       if (connection.draining) throw connection.error
       connection.start(exchange, DeadlineWheel.now())

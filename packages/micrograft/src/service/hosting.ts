@@ -60,7 +60,7 @@ export class Hosting {
       service: settings.name,
       endpoints: this.#endpoints,
       codec: codecs.find,
-      around: () => chains.handle,
+      chains,
       log: () => components.use('logger'),
     })
     for (const name of [undefined, ...settings.alsoServe]) {
