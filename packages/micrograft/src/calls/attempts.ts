@@ -33,12 +33,12 @@ export class Attempts {
   readonly #options: RequestOptions
   readonly #defaults: CallDefaults
   readonly #clients: Clients
-  readonly #began: number = performance.now()
+  readonly #began: number
   readonly #allowedMs: number
   #selection: Selection | undefined = undefined
   #tries = 0
   #avoid: readonly Node[] | undefined
-  #startedAt = 0
+  #startedAt: number
 
   /** @param avoid Nodes that are called only where there is no other. */
   constructor(
@@ -56,6 +56,7 @@ export class Attempts {
     this.#clients = clients
     this.#avoid = avoid
     this.#allowedMs = allowed(options, defaults)
+    this.#began = this.#startedAt = performance.now()
     const signal = joined(options)
     this.callOptions = signal && { signal }
   }
@@ -63,10 +64,12 @@ export class Attempts {
   /**
    * Begins one: chooses a node, and gives the client that calls it.
    * @param selection The nodes, unless the call has an address.
+   * @param isLater Whether time has passed since the call began.
    */
-  next(selection: Selection | undefined): Client {
+  next(selection: Selection | undefined, isLater: boolean): Client {
     this.callOptions?.signal?.throwIfAborted()
-    this.#startedAt = performance.now()
+    // The first begins as the call does, unless that had to wait for the nodes.
+    if (this.#tries > 0 || isLater) this.#startedAt = performance.now()
     if (this.#allowedMs !== Infinity) {
       this.timeoutMs = Math.ceil(this.#allowedMs - (this.#startedAt - this.#began))
       if (this.timeoutMs <= 0) throw deadlinePassed(this.#endpoint, this.#service)

@@ -215,12 +215,12 @@ export class Caller implements AsyncDisposable {
     const contentType = options.contentType ?? json
     const body = this.#options.codec(contentType).encode(request)
     const attempts = this.#attempts(service, endpoint, options, avoid)
-    const selection =
-      options.address === undefined
-        ? (this.#selected.get(service) ?? (await this.#select(service)))
-        : undefined
+    let selection = this.#selected.get(service)
+    const isKnown = selection !== undefined || options.address !== undefined
+    if (options.address !== undefined) selection = undefined
+    else selection ??= await this.#select(service)
     for (;;) {
-      const client = attempts.next(selection)
+      const client = attempts.next(selection, !isKnown)
       const { node, timeoutMs, callOptions } = attempts
       let reply: ClientReply
       try {
@@ -243,7 +243,7 @@ export class Caller implements AsyncDisposable {
     const attempts = this.#attempts(about.service, about.endpoint, options, undefined)
     const selection = options.address === undefined ? await this.#select(about.service) : undefined
     for (;;) {
-      const client = attempts.next(selection)
+      const client = attempts.next(selection, true)
       const { node, timeoutMs, callOptions } = attempts
       try {
         const stream = await client.stream(node, { ...about, timeoutMs }, callOptions)

@@ -2,7 +2,7 @@ import { ServiceError, type Logger, type Metadata, type Node } from '@micrograft
 import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import type { Endpoints, ServedEndpoint } from '../handle/endpoints.js'
 import { handlerFailure } from '../handle/handler-failure.js'
-import { runHandler } from '../handle/run-handler.js'
+import { isPromise, runHandler } from '../handle/run-handler.js'
 import type { Chains } from '../middleware/chain.js'
 import { allowed, deadlinePassed } from './attempts.js'
 import type { RequestOptions } from './caller-types.js'
@@ -133,12 +133,4 @@ export class LocalCalls implements LocalOwner {
     for (const call of young)
       if (!call.ended) this.#wheel.add((call.timed ??= new LocalDeadline(call, now)), now)
   }
-}
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as Partial<PromiseLike<unknown>>).then === 'function'
-  )
 }

@@ -41,9 +41,10 @@ export class DeadlineWheel {
     return performance.now()
   }
 
-  add(timed: Timed, now: number = DeadlineWheel.now()): void {
+  /** @param now Where it is known; the clock is read only where it is needed. */
+  add(timed: Timed, now?: number): void {
     if (timed.dueAt === Infinity || this.#stopped) return
-    if (this.#size === 0) this.#toldTick = Math.floor(now / tickMs) - 1
+    if (this.#size === 0) this.#toldTick = Math.floor((now ?? DeadlineWheel.now()) / tickMs) - 1
     // A list that was told already comes round again only after a revolution.
     const tick = Math.max(Math.ceil(timed.dueAt / tickMs), this.#toldTick + 1)
     const slot = tick & mask
@@ -53,7 +54,7 @@ export class DeadlineWheel {
     if (head) head.wheelPrevious = timed
     this.#heads[slot] = timed
     this.#size++
-    if (tick < this.#armedTick) this.#arm(tick, now)
+    if (tick < this.#armedTick) this.#arm(tick, now ?? DeadlineWheel.now())
     else if (this.#size === 1 && this.#holds) this.#timer?.ref()
   }
 

@@ -43,3 +43,12 @@ class HandledCall implements CallContext {
     },
   }
 }
+
+/** Whether a handler's result is still to come. */
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as Partial<PromiseLike<unknown>>).then === 'function'
+  )
+}

@@ -13,7 +13,7 @@ import {
 import type { Chains } from '../middleware/chain.js'
 import type { Endpoints, ServedEndpoint } from './endpoints.js'
 import { handlerFailure } from './handler-failure.js'
-import { runHandler } from './run-handler.js'
+import { isPromise, runHandler } from './run-handler.js'
 import { validate } from './validate.js'
 
 export interface DispatcherOptions {
@@ -43,7 +43,8 @@ export class ServiceDispatcher implements Dispatcher {
       const codec = this.#options.codec(request.contentType)
       const context = new RequestContext(request)
       const { chains } = this.#options
-      const reply = await runHandler(chains, definition, codec.decode(body), context)
+      const result = runHandler(chains, definition, codec.decode(body), context)
+      const reply = isPromise(result) ? await result : result
       return { metadata: context.sent, contentType: request.contentType, body: codec.encode(reply) }
     } catch (error) {
       throw this.#failure(error, request)
