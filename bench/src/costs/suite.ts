@@ -55,6 +55,30 @@ const costs: Readonly<Record<string, Cost>> = {
     goals: [{ label: '1,000', atMost: 1.1, what: 'a call with 1,000 nodes ÷ with one' }],
     chart: { key: 'nodes', x: 'nodes of the service', labels: ['1', '10', '100', '1,000'] },
   },
+  plugins: {
+    title: 'Plugins',
+    about: 'Plugin files that the server has loaded, none of which a call goes to.',
+    variants: [
+      ['1', { plugins: 1 }],
+      ['10', { plugins: 10 }],
+      ['100', { plugins: 100 }],
+      ['300', { plugins: 300 }],
+    ],
+    chart: { key: 'plugins', x: 'plugin files loaded', labels: ['1', '10', '100', '300'] },
+  },
+  swaps: {
+    title: 'Swaps',
+    about:
+      'How often in a second the handlers that are called are swapped, from one plugin file to another; each file is read, verified and opened anew. A swap that takes longer than its turn has no other beside it.',
+    variants: [
+      ['0', { swaps: 0 }],
+      ['0.5', { swaps: 500 }],
+      ['1', { swaps: 1000 }],
+      ['5', { swaps: 5000 }],
+      ['20', { swaps: 20_000 }],
+    ],
+    chart: { key: 'swaps', x: 'swaps in a second', labels: ['0.5', '1', '5', '20'] },
+  },
   slot: {
     title: 'The slot',
     about:
@@ -70,7 +94,7 @@ const costs: Readonly<Record<string, Cost>> = {
 export const costsSuite: Suite = sectioned({
   name: 'costs',
   title: 'What adds to a call',
-  about: 'a call with more middleware, endpoints and nodes, and without a slot',
+  about: 'a call with more middleware, endpoints, nodes, plugins and swaps, and without a slot',
   peers: false,
   parts: Object.fromEntries(
     Object.entries(costs).map(([name, cost]) => [name, (run: Run) => measure(run, cost)]),

@@ -8,7 +8,10 @@ import {
   type Service,
   type ServiceOptions,
 } from 'micrograft'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { AdapterOptions, Connection, Payload, ServeOptions } from './adapter.js'
+import { echoPlugins, idlePlugins } from './echo-plugins.js'
 import { payloadOf } from './payloads.js'
 import { loadProtobuf } from './protobuf.js'
 
@@ -24,6 +27,10 @@ export interface MicrograftSettings {
   readonly apart?: number
   /** Calls the client itself, without all that a service does around it: 1 by its slot, 2 without. @default 0 */
   readonly bare?: number
+  /** Plugin files that the server has loaded, beside what is built in. @default 0 */
+  readonly plugins?: number
+  /** How often in a thousand seconds the server's handlers, which are of a plugin file then, are swapped. @default they are in code */
+  readonly swaps?: number
 }
 
 /** The broker that is a plugin of this project, where a NATS server is named. */
@@ -43,16 +50,20 @@ function layers(count = 0): Middleware[] {
 }
 
 export async function serve({ message, received, settings, format, nats }: ServeOptions): Promise<string> {
-  const { middleware, endpoints = 1, apart } = (settings ?? {}) as MicrograftSettings
+  const { middleware, endpoints = 1, apart, plugins, swaps } = (settings ?? {}) as MicrograftSettings
+  const folder = join(tmpdir(), 'plugins')
+  const versions = swaps === undefined ? [] : await echoPlugins(folder, ['1.0.0', '2.0.0'])
   const service = createService({
     name: 'echo',
     middleware: layers(middleware),
+    plugins: await idlePlugins(folder, plugins ?? 0),
+    handlers: versions.slice(0, 1),
     ...(await brokerOf(nats)),
     ...(apart ? { address: '0.0.0.0:0' } : {}),
   })
   const protobuf = format === 'protobuf' ? await loadProtobuf() : undefined
   const group: EndpointGroup = {
-    Echo: (value: Payload) => value,
+    ...(swaps === undefined ? { Echo: (value: Payload) => value } : {}),
     Bytes: (value: Uint8Array) => protobuf?.encode(protobuf.decode(value)),
     Stream: serverStream({
       async *handle() {
@@ -65,7 +76,17 @@ export async function serve({ message, received, settings, format, nats }: Serve
   await service.init([])
   await service.start()
   await service.subscribe('news', received)
+  if (swaps) void swapForEver(service, versions, 1_000_000 / swaps)
   return service.address as string
+}
+
+/** Each version in turn, one every `everyMs`. */
+async function swapForEver(service: Service, versions: readonly string[], everyMs: number): Promise<void> {
+  for (let i = 1; ; i++) {
+    const next = new Promise((resolve) => setTimeout(resolve, everyMs))
+    await service.swap('handler', versions[i % versions.length] as string, { watchMs: 0 })
+    await next
+  }
 }
 
 export async function connect(address: string, options: AdapterOptions): Promise<Connection> {
