@@ -108,7 +108,7 @@ test('measures calls within a process and what a slot has of them', async (t) =>
   }
   assert.deepEqual(
     rows.map(({ variant }) => variant),
-    ['function', 'micrograft', 'component', 'slot'],
+    ['function', 'micrograft', 'micrograft async', 'micrograft slot', 'component', 'slot'],
   )
   for (const { at } of rows) for (const { ns } of at) assert.ok(ns.median > 1)
 })

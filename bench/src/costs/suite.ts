@@ -62,9 +62,8 @@ const costs: Readonly<Record<string, Cost>> = {
       ['1', { plugins: 1 }],
       ['10', { plugins: 10 }],
       ['100', { plugins: 100 }],
-      ['300', { plugins: 300 }],
     ],
-    chart: { key: 'plugins', x: 'plugin files loaded', labels: ['1', '10', '100', '300'] },
+    chart: { key: 'plugins', x: 'plugin files loaded', labels: ['1', '10', '100'] },
   },
   swaps: {
     title: 'Swaps',
