@@ -133,8 +133,10 @@ test('measures what middleware, endpoints, nodes and slots cost', async (t) => {
     for (const { cost } of rows[0]?.at ?? []) assert.equal(cost.median, 1)
   }
   assert.deepEqual((await readdir(folder)).sort(), [
-    'costs-nodes-p99.svg',
-    'costs-nodes-throughput.svg',
+    ...['nodes', 'plugins', 'swaps'].flatMap((part) => [
+      `costs-${part}-p99.svg`,
+      `costs-${part}-throughput.svg`,
+    ]),
     'costs.json',
     'costs.md',
   ])
