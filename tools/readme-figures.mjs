@@ -6,17 +6,24 @@ import { fileURLToPath } from 'node:url'
 import { number, table } from '../bench/dist/markdown.js'
 
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
-const suites = { plugin: pluginFigures, swap: swapFigures }
+/** What is put where, and the suites whose results it takes. */
+const places = {
+  rpc: { of: ['rpc'], figures: rpcFigures },
+  more: { of: ['local', 'costs', 'startup', 'engines'], figures: moreFigures },
+  plugin: { of: ['plugin'], figures: pluginFigures },
+  swap: { of: ['swap'], figures: swapFigures },
+}
 
 const text = readFileSync(at('README.md'), 'utf8')
 let filled = text
-for (const [name, figures] of Object.entries(suites)) {
+for (const [name, { of, figures }] of Object.entries(places)) {
   const marks = new RegExp(`(<!-- bench:${name} -->\\n)([^]*?)(<!-- /bench:${name} -->)`)
   if (!marks.test(filled)) throw new Error(`README.md has no place for the figures of bench:${name}`)
-  const path = `bench/results/${name}.json`
-  const results = existsSync(at(path)) ? JSON.parse(readFileSync(at(path), 'utf8')) : undefined
-  if (results?.quick) throw new Error(`${path} is of a quick run, whose figures are worth nothing`)
-  filled = filled.replace(marks, (_, begin, _old, end) => begin + (results ? figures(results) : '') + end)
+  const results = of.map(read).filter((each) => each !== undefined)
+  filled = filled.replace(
+    marks,
+    (_, begin, _old, end) => begin + (results.length > 0 ? figures(...results) : '') + end,
+  )
 }
 if (process.argv[2] !== '--check') writeFileSync(at('README.md'), filled)
 else if (text === filled) console.log('they are those of the last results')
@@ -25,19 +32,70 @@ else {
   process.exitCode = 1
 }
 
-function swapFigures({ machine: { cpu, cores, node }, date, goals }) {
-  const rows = goals.map(({ what, is, limit, value, reached }) => [
+function read(suite) {
+  const path = `bench/results/${suite}.json`
+  if (!existsSync(at(path))) return undefined
+  const results = JSON.parse(readFileSync(at(path), 'utf8'))
+  if (results.quick) throw new Error(`${path} is of a quick run, whose figures are worth nothing`)
+  return { suite, ...results }
+}
+
+/** Goals of a suite, whichever way it writes them down. */
+function goalRows({ goals, targets }) {
+  const all = goals ?? targets.map((each) => ({ ...each, is: 'at most', limit: each.atMost }))
+  return all.map(({ what, is, limit, value, reached }) => [
     what,
     `${is === 'at least' ? '≥' : '≤'} ${Number.isInteger(limit) ? limit : number(limit)}`,
     Number.isInteger(value) ? String(value) : number(value),
     reached ? 'yes' : 'no',
   ])
-  return `
-${table(['', 'to reach', 'measured', 'reached'], rows)}
+}
 
-One machine (${cpu}, ${cores} cores, Node ${node}, ${date}); type by type, and how it was measured: [bench/results/swap.md](bench/results/swap.md).
+function place({ machine: { cpu, cores, node }, date }) {
+  return `${cpu}, ${cores} cores, Node ${node}, ${date}`
+}
+
+function swapFigures(results) {
+  return `
+${table(['', 'to reach', 'measured', 'reached'], goalRows(results))}
+
+One machine (${place(results)}); type by type, and how it was measured: [bench/results/swap.md](bench/results/swap.md).
 
 ![Latency over time, with the swaps marked](bench/results/swap.svg)
+
+`
+}
+
+/** Everybody's calls per second with 64 and 256 in flight, and over whose p99 ours is how much. */
+function rpcFigures(results) {
+  const rows = Object.entries(results.small).map(([key, { label, at }]) =>
+    [key === 'micrograft' ? `**${label}**` : label].concat(
+      at
+        .filter(({ inFlight }) => inFlight > 1)
+        .flatMap(({ perSecond, ours, p99Ms }) => [
+          number(perSecond.median),
+          key === 'micrograft' ? '' : number(ours.median),
+          number(p99Ms.median),
+        ]),
+    ),
+  )
+  const heads = [64, 256].flatMap((count) => [`calls/s, ${count} in flight`, 'Micrograft ÷ this', 'p99, ms'])
+  return `
+${table(['', ...heads], rows)}
+
+A record of 100 bytes of JSON there and back between two processes, with everything on that a service has: choosing a node, deadline, metadata, slots. Medians of ${results.rounds} rounds on one machine (${place(results)}). 10 KB, Protocol Buffers, memory, start-up and what was to be reached are in [bench/results/rpc.md](bench/results/rpc.md); how each is made fair, in [bench/README.md](bench/README.md).
+
+![Calls per second against calls in flight](bench/results/rpc-in-flight-throughput.svg)
+
+`
+}
+
+function moreFigures(...suites) {
+  const rows = suites.flatMap((results) =>
+    goalRows(results).map(([what, ...rest]) => [`[${what}](bench/results/${results.suite}.md)`, ...rest]),
+  )
+  return `
+${table(['', 'to reach', 'measured', 'reached'], rows)}
 
 `
 }
