@@ -26,6 +26,11 @@ export interface SubscribeOptions extends CallOptions {
   readonly queue?: string | undefined
   /** Most messages that the handler has at a time. Order is kept where this is 1. @default 1 */
   readonly concurrency?: number | undefined
+  /**
+   * Tells what takes a subscription's place from all others: the host gives it to one that it makes again on
+   * another broker. A broker whose publishers find subscriptions by themselves makes it known to them. @default none
+   */
+  readonly identity?: string | undefined
   /** Told of what the handler rejects with, and of what the broker itself fails with. @default the log */
   readonly onError?: ((error: Error, delivery: Delivery | undefined) => void) | undefined
 }

@@ -92,7 +92,7 @@ async function subscribed(
   const node = record?.nodes[0]
   assert.ok(node)
   const { id, address, metadata } = node
-  assert.deepEqual({ ...metadata }, { secure: 'false', broker: 'http', topic: 't' })
+  assert.deepEqual({ ...metadata }, { secure: 'false', broker: 'http', topic: 't', pipeline: '256' })
   assert.equal(record?.version, 'ff.http.broadcast')
   return { broker, address, id, got }
 }
@@ -114,7 +114,7 @@ test('the http broker refuses what is no message, with go-micro’s error, and g
   await using _ = broker
   const path = `/?id=${encodeURIComponent(id)}`
   const cases: [Parameters<typeof post>[1], number][] = [
-    [{ method: 'GET', path }, 400],
+    [{ method: 'GET', path }, 405],
     [{ path, body: 'x' }, 400],
     [{ path: '/?id=other', body: '{}' }, 404],
     [{ path, body: encodeEnvelope('t', { header: {}, body: Buffer.alloc(50_000) }) }, 413],

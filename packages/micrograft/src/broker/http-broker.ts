@@ -8,15 +8,15 @@ import {
   type CallOptions,
   type ComponentContext,
   type DeliveryHandler,
-  type Node,
   type ServiceRecord,
   type SubscribeOptions,
   type Subscription,
 } from '@micrograft/contracts'
+import { HttpDeliveries, identityEntry } from './http-deliveries.js'
 import { encodeEnvelope } from './http-envelope.js'
 import { HttpInboxes } from './http-inboxes.js'
-import { HttpSender } from './http-sender.js'
-import { broadcastVersion, brokerService, HttpSubscribers } from './http-subscribers.js'
+import { maxPipeline, pipelineEntry } from './http-sender.js'
+import { broadcastVersion, brokerService } from './http-subscribers.js'
 import { defaultInboxSize, Inbox } from './inbox.js'
 import { requireQueue, requireTopic } from './topic.js'
 
@@ -34,6 +34,16 @@ export interface HttpBrokerOptions {
 /**
  * Go-micro's default broker: subscribers stand in the registry, and a publisher posts each message to
  * them. No server is needed; nothing is kept for who is not there.
+ *
+ * - A message is a `POST /?id=<node id>` with go-micro's envelope, and 200 says that it is in the
+ *   subscription's inbox; `publish` waits for that. A subscriber that does not answer within 5 s fails
+ *   the message with `timeout`, or has it go to another of its queue.
+ * - The metadata `pipeline` of a subscription says how many posts may follow one another on a connection
+ *   before the first is answered; they are answered in their order. All subscriptions at its address share
+ *   that connection. Who does not say so, as go-micro does not, gets one post at a time.
+ * - The metadata `identity` is that of `SubscribeOptions`. A message for a subscription that is gone goes to
+ *   the one with its identity, or to another of its queue, which the registry is asked for.
+ * - A post that was lost with its connection is posted once more.
  */
 export function httpBroker(options: HttpBrokerOptions | undefined, context: ComponentContext): Broker {
   const resolved = resolveOptions(
@@ -62,8 +72,7 @@ class HttpBroker implements Broker {
   readonly #options: Resolved
   readonly #context: ComponentContext
   readonly #inboxes: HttpInboxes
-  readonly #subscribers: HttpSubscribers
-  readonly #sender = new HttpSender()
+  readonly #deliveries: HttpDeliveries
   readonly #subscriptions = new Set<Subscription>()
   #closed = false
 
@@ -77,7 +86,7 @@ class HttpBroker implements Broker {
       maxMessageBytes: options.maxMessageBytes * 1.4 + 16_384,
       log: context.log,
     })
-    this.#subscribers = new HttpSubscribers(context.use('registry'), context.log)
+    this.#deliveries = new HttpDeliveries(context.use('registry'), context.log)
   }
 
   async publish(topic: string, message: BrokerMessage, { signal }: CallOptions = {}): Promise<void> {
@@ -89,11 +98,8 @@ class HttpBroker implements Broker {
         `a message for ${topic} has ${message.body.byteLength} bytes and the broker takes ${this.#options.maxMessageBytes}`,
       )
     }
-    const body = encodeEnvelope(topic, message)
-    const groups = await this.#subscribers.of(topic, { signal })
-    const outcomes = await Promise.allSettled(groups.map((group) => this.#deliver(group, body, signal)))
-    const failed = outcomes.find((each) => each.status === 'rejected')
-    if (failed) throw failed.reason as Error
+    const body = Buffer.from(encodeEnvelope(topic, message))
+    await this.#deliveries.deliver(topic, body, signal)
   }
 
   async subscribe(
@@ -107,7 +113,12 @@ class HttpBroker implements Broker {
     const inbox = new Inbox(handler, options, this.#options.inboxSize, this.#context.log)
     const id = `${topic}-${randomUUID()}`
     const address = await this.#inboxes.add(id, topic, inbox)
-    const record = recordOf(id, topic, address, options.queue)
+    const record = recordOf(id, address, {
+      topic,
+      queue: options.queue,
+      identity: options.identity,
+      pipeline: Math.min(this.#options.inboxSize, maxPipeline),
+    })
     const registry = this.#context.use('registry')
     const { registerTtlMs: ttlMs } = this.#options
     try {
@@ -145,28 +156,8 @@ class HttpBroker implements Broker {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
     await Promise.all([...this.#subscriptions].map((each) => each[Symbol.asyncDispose]()))
-    await this.#subscribers[Symbol.asyncDispose]()
     await this.#inboxes[Symbol.asyncDispose]()
-    this.#sender[Symbol.dispose]()
-  }
-
-  /** To one of the group at random; to another where that one is gone. */
-  async #deliver(group: readonly Node[], body: string, signal: AbortSignal | undefined): Promise<void> {
-    const start = Math.floor(Math.random() * group.length)
-    for (let i = 0; ; i++) {
-      try {
-        return await this.#sender.send(group[(start + i) % group.length] as Node, body, signal)
-      } catch (error) {
-        if (signal?.aborted) throw error
-        const gone =
-          error instanceof ServiceError && (error.code === 'unavailable' || error.code === 'not-found')
-        if (i + 1 < group.length && error instanceof ServiceError && (gone || error.code === 'overloaded'))
-          continue
-        // A subscriber that has gone, and that the registry still names, is nobody subscribed.
-        if (gone) return
-        throw error
-      }
-    }
+    await this.#deliveries[Symbol.asyncDispose]()
   }
 
   #ready(signal: AbortSignal | undefined): void {
@@ -175,14 +166,31 @@ class HttpBroker implements Broker {
   }
 }
 
-function recordOf(id: string, topic: string, address: string, queue: string | undefined): ServiceRecord {
-  const node: Node = { id, address, metadata: { secure: 'false', broker: 'http', topic } }
+interface Described {
+  readonly topic: string
+  readonly queue: string | undefined
+  readonly identity: string | undefined
+  readonly pipeline: number
+}
+
+function recordOf(
+  id: string,
+  address: string,
+  { topic, queue, identity, pipeline }: Described,
+): ServiceRecord {
+  const metadata = {
+    secure: 'false',
+    broker: 'http',
+    topic,
+    [pipelineEntry]: String(pipeline),
+    ...(identity === undefined ? {} : { [identityEntry]: identity }),
+  }
   return {
     name: brokerService,
     version: queue ?? broadcastVersion,
     metadata: {},
     endpoints: [],
-    nodes: [node],
+    nodes: [{ id, address, metadata }],
   }
 }
 

@@ -7,14 +7,21 @@ import { ServiceError, type BrokerMessage } from '@micrograft/contracts'
 
 /** @param topic Goes along as `Micro-Topic`. */
 export function encodeEnvelope(topic: string, { header, body }: BrokerMessage): string {
-  const named = Object.entries({ ...header, 'micro-topic': topic }).map(
-    ([name, value]) => [titleCase(name), value] as const,
-  )
-  named.sort(([a], [b]) => (a < b ? -1 : 1))
-  return JSON.stringify({
-    Header: Object.fromEntries(named),
-    Body: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64'),
-  })
+  const named: [string, string][] = [['Micro-Topic', topic]]
+  for (const name in header) {
+    if (name !== 'micro-topic') named.push([titleCase(name), header[name] as string])
+  }
+  named.sort(byName)
+  let fields = ''
+  for (const [name, value] of named)
+    fields += `${fields === '' ? '' : ','}${JSON.stringify(name)}:${JSON.stringify(value)}`
+  // Base64 has nothing that JSON escapes.
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64')
+  return `{"Header":{${fields}},"Body":"${text}"}`
+}
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : 1
 }
 
 export interface Envelope {
@@ -35,21 +42,33 @@ export function decodeEnvelope(text: string): Envelope {
     Body?: unknown
   }
   // Go writes an empty map as null.
-  const header = Header ?? {}
-  if (
-    typeof header !== 'object' ||
-    header === null ||
-    Object.values(header).some((each) => typeof each !== 'string') ||
-    (body !== null && typeof body !== 'string')
-  ) {
-    throw new ServiceError('bad-request', 'the message has no Header of texts and no Body in base64')
+  const given = Header ?? {}
+  if (typeof given !== 'object' || (body !== null && typeof body !== 'string')) throw noEnvelope()
+  let topic: string | undefined
+  const header: Record<string, string> = {}
+  for (const name of Object.keys(given)) {
+    const each = (given as Record<string, unknown>)[name]
+    if (typeof each !== 'string') throw noEnvelope()
+    const lower = name.toLowerCase()
+    if (lower === 'micro-topic') topic = each
+    else if (lower !== '__proto__') header[lower] = each
   }
-  const { 'micro-topic': topic, ...rest } = Object.fromEntries(
-    Object.entries(header as Record<string, string>).map(([name, each]) => [name.toLowerCase(), each]),
-  )
-  return { topic, message: { header: rest, body: Buffer.from((body as string | null) ?? '', 'base64') } }
+  return { topic, message: { header, body: Buffer.from(body ?? '', 'base64') } }
 }
 
+function noEnvelope(): ServiceError {
+  return new ServiceError('bad-request', 'the message has no Header of texts and no Body in base64')
+}
+
+/** Those of nearly every message. */
+const inTitleCase: ReadonlyMap<string, string> = new Map([
+  ['content-type', 'Content-Type'],
+  ['micro-id', 'Micro-Id'],
+])
+
 function titleCase(name: string): string {
-  return name.replace(/(^|-)([a-z])/g, (_, before: string, letter: string) => before + letter.toUpperCase())
+  return (
+    inTitleCase.get(name) ??
+    name.replace(/(^|-)([a-z])/g, (_, before: string, letter: string) => before + letter.toUpperCase())
+  )
 }

@@ -1,26 +1,39 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { errorCodes, ServiceError, type Logger } from '@micrograft/contracts'
+import { formatHostAddress } from '../transport/host-address.js'
+import { makeServer, opened } from '../transport/sockets.js'
+import { StreamConnection, type StreamConnectionOptions } from '../transport/stream-connection.js'
+import { WriteBuffers } from '../transport/write-buffers.js'
 import { decodeEnvelope } from './http-envelope.js'
 import type { Inbox } from './inbox.js'
+import { postFraming, type PostAnswer } from './post-framing.js'
 
 export interface HttpInboxesOptions {
   readonly host: string
   readonly port: number
+  /** As it lies on the wire. */
   readonly maxMessageBytes: number
   readonly log: Logger
 }
 
-/** Longest wait for the whole of a message that a peer sends, in milliseconds. */
-const receiveTimeoutMs = 30_000
+const maxHeaderBytes = 16_384
+const maxConnections = 10_000
+/** Answers that a publisher leaves unread cost it its connection from here on. */
+const maxQueuedBytes = 1_048_576
+
+const taken: PostAnswer = { status: 200, body: '' }
 
 /**
  * The receiving side of the http broker: one server for all subscriptions of a process. A publisher
- * posts to `/?id=<subscription>`; 200 says that the message is in the subscription's inbox.
+ * posts to `/?id=<subscription>`; 200 says that the message is in the subscription's inbox. Posts may
+ * follow one another without waiting: they are answered in their order.
  */
 export class HttpInboxes implements AsyncDisposable {
   readonly #options: HttpInboxesOptions
   readonly #inboxes = new Map<string, { readonly topic: string; readonly inbox: Inbox }>()
+  /** By the target that leads to it. */
+  readonly #targets = new Map<string, string>()
+  readonly #connections = new Set<StreamConnection>()
   #server: Promise<Server> | undefined
 
   constructor(options: HttpInboxesOptions) {
@@ -30,88 +43,85 @@ export class HttpInboxes implements AsyncDisposable {
   /** Adds a subscription, and gives the address that messages for it are posted to. */
   async add(id: string, topic: string, inbox: Inbox): Promise<string> {
     this.#inboxes.set(id, { topic, inbox })
+    this.#targets.set(targetOf(id), id)
     this.#server ??= this.#listen()
-    const { address, port, family } = (await this.#server).address() as AddressInfo
-    return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`
+    const { address: host, port } = (await this.#server).address() as AddressInfo
+    return formatHostAddress({ host, port })
   }
 
   remove(id: string): void {
     this.#inboxes.delete(id)
+    this.#targets.delete(targetOf(id))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const server = await this.#server?.catch(() => undefined)
     if (!server) return
-    await new Promise((resolve) => {
-      server.close(resolve)
-      server.closeAllConnections()
-    })
+    server.close()
+    // A publisher whose message was taken must be told so, or it goes to another subscriber as well.
+    await Promise.all([...this.#connections].map((each) => each.close()))
   }
 
-  #listen(): Promise<Server> {
-    const { host, port } = this.#options
-    const server = createServer(
-      { requestTimeout: receiveTimeoutMs, headersTimeout: receiveTimeoutMs, maxHeaderSize: 16_384 },
-      (request, response) => {
-        void this.#receive(request, response)
-      },
-    )
-    return new Promise((resolve, reject) => {
-      server.once('error', (cause: NodeJS.ErrnoException) => {
-        const code = cause.code === 'EADDRINUSE' ? 'conflict' : 'unavailable'
-        reject(
-          new ServiceError(
-            code,
-            `the http broker cannot listen on ${host}:${port}: ${cause.message}; choose another with --broker_address`,
-            { cause },
-          ),
-        )
-      })
-      server.listen(port, host, () => {
-        server.unref()
-        resolve(server)
-      })
-    })
-  }
-
-  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #listen(): Promise<Server> {
+    const { host, port, maxMessageBytes } = this.#options
+    const options: Omit<StreamConnectionOptions, 'remote'> = {
+      dialled: undefined,
+      framing: postFraming({ maxMessageBytes, maxHeaderBytes }, (target, body) => this.#take(target, body)),
+      limits: { maxMessageBytes: maxQueuedBytes, maxQueuedBytes },
+      buffers: new WriteBuffers(),
+      onClosed: (ended) => this.#connections.delete(ended),
+    }
+    const server = makeServer(undefined, (socket) => this.#accept(socket, options))
+    server.maxConnections = maxConnections
     try {
-      if (request.method !== 'POST')
-        throw new ServiceError('bad-request', `the broker takes POST, not ${request.method}`)
-      const id = new URL(request.url ?? '/', 'http://broker').searchParams.get('id') ?? ''
-      const text = await readText(request, this.#options.maxMessageBytes)
+      await opened(server, { host, port })
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException
+      throw new ServiceError(
+        code === 'EADDRINUSE' ? 'conflict' : 'unavailable',
+        `the http broker cannot listen on ${host}:${port}: ${message}; choose another with --broker_address`,
+        { cause },
+      )
+    }
+    // Errors of accepting, e.g. too many open files, leave the door open.
+    server.on('error', (error) => this.#options.log.warn('the http broker cannot accept', { error }))
+    return server.unref()
+  }
+
+  #accept(socket: Socket, options: Omit<StreamConnectionOptions, 'remote'>): void {
+    const { remoteAddress = 'unknown', remotePort = 0 } = socket
+    const remote = formatHostAddress({ host: remoteAddress, port: remotePort })
+    const connection = new StreamConnection(socket, { ...options, remote })
+    this.#connections.add(connection)
+    connection.attach({ message: () => undefined, closed: () => undefined })
+  }
+
+  #take(target: string, body: Uint8Array): PostAnswer {
+    try {
+      const id = this.#targets.get(target) ?? idIn(target)
       const found = this.#inboxes.get(id)
       if (!found) throw new ServiceError('not-found', `there is no subscription ${id.slice(0, 256)} here`)
+      const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()
       const { message } = decodeEnvelope(text)
       found.inbox.put({ topic: found.topic, message, redelivered: 0 })
-      response.writeHead(200, { 'content-length': 0 }).end()
+      return taken
     } catch (error) {
       const wire = ServiceError.from(error, 'internal', 'go.micro.broker').toWire()
       if (wire.code === errorCodes.internal.status) this.#options.log.error('broker failed', { error })
-      const body = JSON.stringify({ ...wire, id: 'go.micro.broker' })
-      // What is left of a message that is too large is not waited for.
-      if (!request.complete) response.setHeader('connection', 'close')
-      response
-        .writeHead(wire.code, {
-          'content-type': 'application/json',
-          'content-length': Buffer.byteLength(body),
-        })
-        .end(body)
+      return { status: wire.code, body: JSON.stringify({ ...wire, id: 'go.micro.broker' }) }
     }
   }
 }
 
-async function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > maxBytes)
-      throw new ServiceError(
-        'too-large',
-        `the message has more than the ${maxBytes} bytes that the broker takes`,
-      )
-    chunks.push(chunk)
+/** Where messages for a subscription are posted. */
+export function targetOf(id: string): string {
+  return `/?id=${encodeURIComponent(id)}`
+}
+
+function idIn(target: string): string {
+  try {
+    return new URL(target, 'http://broker').searchParams.get('id') ?? ''
+  } catch (cause) {
+    throw new ServiceError('bad-request', 'the target of a post is no URL', { cause })
   }
-  return Buffer.concat(chunks).toString('utf8')
 }

@@ -1,79 +1,76 @@
-import { Agent, request } from 'node:http'
 import { ServiceError, type Node, type WireError } from '@micrograft/contracts'
+import { WriteBuffers } from '../transport/write-buffers.js'
+import { targetOf } from './http-inboxes.js'
+import { HttpOutlet, type Answered } from './http-outlet.js'
+import { postFraming } from './post-framing.js'
 
-/** Longest wait for a subscriber to take a message, in milliseconds. */
-const timeoutMs = 5000
+/** In the metadata of a subscription: how many posts to its address may be under way before the first is answered. */
+export const pipelineEntry = 'pipeline'
+
+/** Most posts that are under way on one connection, whatever a subscription says. */
+export const maxPipeline = 256
+
+const maxAnswerBytes = 65_536
 
 /** Posts messages to subscriptions: to each in the order in which they were given. */
 export class HttpSender implements Disposable {
-  readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 64, timeout: 60_000 })
-  /** The last post to each subscription that has one under way. */
-  readonly #last = new Map<string, Promise<void>>()
+  readonly #outlets = new Map<string, HttpOutlet>()
+  readonly #buffers = new WriteBuffers()
+  readonly #framing = postFraming({ maxMessageBytes: maxAnswerBytes, maxHeaderBytes: maxAnswerBytes }, () => {
+    throw new Error('nothing is accepted here')
+  })
+  #closed = false
 
-  /** Resolves when the subscriber has taken the message. @throws `unavailable`, or what the subscriber answered. */
-  send(node: Node, body: string, signal: AbortSignal | undefined): Promise<void> {
-    const before = this.#last.get(node.id)
-    const sent = before
-      ? before.catch(() => undefined).then(() => this.#post(node, body, signal))
-      : this.#post(node, body, signal)
-    this.#last.set(node.id, sent)
-    const forget = () => {
-      if (this.#last.get(node.id) === sent) this.#last.delete(node.id)
-    }
-    sent.then(forget, forget)
-    return sent
+  /** Resolves when the subscriber has taken the message. @throws `unavailable`, `timeout`, or what the subscriber answered. */
+  async send(node: Node, body: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#closed) throw new ServiceError('closed', 'the http broker was closed')
+    const answer = this.#outlet(node).post(targetOf(node.id), body, signal)
+    const { status, body: text } = await (signal ? orAborted(answer, signal) : answer)
+    if (status !== 200) throw failure(status, text)
   }
 
   [Symbol.dispose](): void {
-    this.#agent.destroy()
+    this.#closed = true
+    for (const each of this.#outlets.values()) each[Symbol.dispose]()
   }
 
-  #post({ id, address }: Node, body: string, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason as Error)
-      const { hostname, port } = new URL(`http://${address}`)
-      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-      const post = request({
-        agent: this.#agent,
-        host: hostname.replace(/^\[|\]$/g, ''),
-        port,
-        method: 'POST',
-        path: `/?id=${encodeURIComponent(id)}`,
-        headers,
-        timeout: timeoutMs,
-        ...(signal ? { signal } : {}),
-      })
-      const lost = (cause: Error) =>
-        reject(
-          signal?.aborted
-            ? (signal.reason as Error)
-            : new ServiceError(
-                'unavailable',
-                `the subscriber at ${address} cannot be reached: ${cause.message}`,
-                { cause },
-              ),
-        )
-      post.on('error', lost)
-      post.on('timeout', () => post.destroy(new Error(`no answer within ${timeoutMs} ms`)))
-      post.on('response', (response) => {
-        const chunks: Buffer[] = []
-        response.on('data', (chunk: Buffer) => {
-          if (chunks.length < 16) chunks.push(chunk)
-        })
-        response.on('error', lost)
-        response.on('end', () => {
-          if (response.statusCode === 200) resolve()
-          else reject(failure(response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8')))
-        })
-      })
-      post.end(body)
+  /** Whoever does not say that posts may follow one another gets a connection for each subscription, and waits. */
+  #outlet({ id, address, metadata }: Node): HttpOutlet {
+    const pipeline = metadata[pipelineEntry]
+    const key = pipeline === undefined ? id : address
+    const known = this.#outlets.get(key)
+    if (known) return known
+    const outlet = new HttpOutlet({
+      address,
+      depth: depthOf(pipeline),
+      framing: this.#framing,
+      buffers: this.#buffers,
+      onIdle: () => this.#outlets.delete(key),
     })
+    this.#outlets.set(key, outlet)
+    return outlet
   }
 }
 
-function failure(status: number, text: string): ServiceError {
+function depthOf(pipeline: string | undefined): number {
+  return pipeline !== undefined && /^\d{1,6}$/.test(pipeline)
+    ? Math.min(Math.max(Number(pipeline), 1), maxPipeline)
+    : 1
+}
+
+/** An answer that comes later than the abort is taken from the connection by nobody. */
+function orAborted(answer: Promise<Answered>, signal: AbortSignal): Promise<Answered> {
+  return new Promise((resolve, reject) => {
+    const aborted = () => reject(signal.reason as Error)
+    if (signal.aborted) aborted()
+    signal.addEventListener('abort', aborted)
+    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
+  })
+}
+
+function failure(status: number, body: Uint8Array): ServiceError {
   try {
-    const { id, code, detail } = JSON.parse(text) as WireError
+    const { id, code, detail } = JSON.parse(new TextDecoder().decode(body)) as WireError
     if (typeof code === 'number' && typeof detail === 'string')
       return ServiceError.fromWire({ id, code, detail, status: '' })
   } catch {

@@ -20,6 +20,8 @@ export interface HttpHead {
   /** Bytes of the names and values in it. */
   readonly headerBytes: number
   readonly body: number | 'chunked' | 'until the end'
+  /** What a request asks for, as it came; empty for a response. */
+  readonly target: string
   /** 0 for a request. */
   readonly status: number
   /** Whether the peer sends nothing more behind this message and waits for the connection to end. */
@@ -29,6 +31,7 @@ export interface HttpHead {
 }
 
 interface StartLine {
+  readonly target: string
   readonly status: number
   /** As it stands behind the version: `404 Not Found`. */
   readonly statusText: string
@@ -59,7 +62,8 @@ export function parseHead(text: string, kind: 'request' | 'response'): HttpHead 
 }
 
 function requestLine(line: string): StartLine {
-  const [, method = '', major, minor] = /^([^ ]+) [\x21-\x7e]+ HTTP\/(\d)\.(\d)$/.exec(line) ?? []
+  const [, method = '', target = '', major, minor] =
+    /^([^ ]+) ([\x21-\x7e]+) HTTP\/(\d)\.(\d)$/.exec(line) ?? []
   if (!isToken(method)) throw new HttpRefusal(400, 'the first line is no HTTP request line')
   if (major !== '1') throw new HttpRefusal(505, 'only HTTP/1.1 is spoken here')
   if (method !== 'POST') {
@@ -68,13 +72,18 @@ function requestLine(line: string): StartLine {
       'only POST requests of microservices are taken here',
     )
   }
-  return { status: 0, statusText: '', isHttp10: minor === '0' }
+  return { target, status: 0, statusText: '', isHttp10: minor === '0' }
 }
 
 function statusLine(line: string): StartLine {
   const match = /^HTTP\/1\.([01]) (([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?)$/.exec(line)
   if (!match) throw new HttpRefusal(400, 'the first line is no HTTP/1.1 status line')
-  return { status: Number(match[3]), statusText: (match[2] as string).trim(), isHttp10: match[1] === '0' }
+  return {
+    target: '',
+    status: Number(match[3]),
+    statusText: (match[2] as string).trim(),
+    isHttp10: match[1] === '0',
+  }
 }
 
 /** The fields of one head while they are read. */
@@ -106,7 +115,7 @@ class Fields {
       )
   }
 
-  head({ status, statusText, isHttp10 }: StartLine): HttpHead {
+  head({ target, status, statusText, isHttp10 }: StartLine): HttpHead {
     if (this.#isChunked && isHttp10) throw new HttpRefusal(400, 'HTTP/1.0 has no transfer encodings')
     // Which of the two is right is what request smuggling lives on. RFC 9112 §6.3.
     if (this.#isChunked && this.#length !== undefined) {
@@ -117,6 +126,7 @@ class Fields {
       header: this.#header,
       headerBytes: this.#bytes,
       body: this.#body(status),
+      target,
       status,
       close: this.#close || (isHttp10 && !this.#keepAlive),
       expects: this.#expects && !isHttp10,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Broker, Delivery, DeliveryHandler, SubscribeOptions, Subscription } from '@micrograft/contracts'
 import type { Generation } from '../generation.js'
 import type { Keeper, SlotView } from '../keeper.js'
@@ -6,7 +7,7 @@ import { OnceEach } from './once-each.js'
 interface Kept {
   readonly topic: string
   readonly handler: DeliveryHandler
-  readonly options: SubscribeOptions | undefined
+  readonly options: SubscribeOptions
   /** By the broker where it was made. */
   readonly made: Map<Generation<Broker>, Promise<Subscription>>
   /** Sees to it that a message that comes by two brokers is handled once; there where each subscription gets every message. */
@@ -80,7 +81,8 @@ export function brokerKeeper(slot: SlotView<Broker>): Keeper<Broker> {
         if (live.size === 0) live.add(current)
         const once = options?.queue === undefined ? new OnceEach() : undefined
         if (live.size > 1) once?.begin()
-        const subscription: Kept = { topic, handler, options, made: new Map(), once, ended: false }
+        const named = { identity: randomUUID(), ...options }
+        const subscription: Kept = { topic, handler, options: named, made: new Map(), once, ended: false }
         kept.add(subscription)
         try {
           await cover(subscription)
