@@ -6,7 +6,7 @@ import { after, before, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createService, type Service } from 'micrograft'
 import { pause, until } from '@micrograft/testing'
-import { etcd, missing, natsServer, rabbitmq, ServerProcess } from '@micrograft/test-support'
+import { natsServer, rabbitmq, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 
 const file = (name: string) =>
   fileURLToPath(
@@ -15,16 +15,16 @@ const file = (name: string) =>
       import.meta.url,
     ),
   )
-const reason = [natsServer(), rabbitmq, etcd].map(missing).find((each) => each !== undefined)
-let servers: ServerProcess[] = []
+const kinds = [natsServer(), rabbitmq]
+const reason = kinds.map(unusable).find((each) => each !== undefined)
+let servers: TestServer[] = []
 before(async () => {
-  if (reason === undefined)
-    servers = await Promise.all([natsServer(), rabbitmq, etcd].map((kind) => ServerProcess.start(kind)))
+  if (reason === undefined) servers = await Promise.all(kinds.map(usableServer))
 })
 after(async () => {
   for (const server of servers) await server[Symbol.asyncDispose]()
 })
-const at = (index: number) => ({ addresses: [`127.0.0.1:${servers[index]?.port}`] })
+const at = (index: number) => ({ addresses: [servers[index]?.address] })
 
 async function services(
   t: TestContext,
@@ -108,43 +108,5 @@ test(
       const doubled = [...counts].filter(([, times]) => times > 1).map(([n]) => n)
       assert.deepEqual({ what, missingOnes, doubled }, { what, missingOnes: [], doubled: [] })
     }
-  },
-)
-
-test(
-  'a service and its caller move from the local registry to etcd, and no call is lost',
-  { skip: reason },
-  async (t) => {
-    const { all } = await services(t, ['greeter', 'caller'])
-    const [greeter, caller] = all as [Service, Service]
-    greeter.handle('Say', { Hello: ({ name }: { name: string }) => ({ msg: `Hello ${name}` }) })
-    for (const each of all) await each.start()
-    const failures: Error[] = []
-    let calls = 0
-    const stopping = new AbortController()
-    const calling = Array.from({ length: 8 }, async () => {
-      while (!stopping.signal.aborted) {
-        await caller.client.call('greeter', 'Say.Hello', { name: 'John' }).then(
-          () => calls++,
-          (error: Error) => failures.push(error),
-        )
-        await pause(1)
-      }
-    })
-    const to = { options: at(2), drainMs: 20_000 }
-    const moving = greeter.swap('registry', file('registry.etcd'), { ...to, watchMs: 2000 })
-    await until('it is in both', () =>
-      greeter.slots.some(({ slot, next }) => slot === 'registry' && next !== undefined),
-    )
-    await caller.swap('registry', file('registry.etcd'), { ...to, watchMs: 0 })
-    await moving
-    const before = calls
-    await until('calls go on', () => calls > before + 50)
-    stopping.abort()
-    await Promise.all(calling)
-    assert.deepEqual(failures, [])
-    const [record] = await caller.use('registry').get('greeter')
-    assert.equal(record?.nodes.length, 1)
-    assert.equal(caller.use('registry').name, 'etcd')
   },
 )

@@ -13,11 +13,11 @@ export class FaultyLink implements AsyncDisposable {
     this.port = (server.address() as AddressInfo).port
   }
 
-  static async to(port: number): Promise<FaultyLink> {
+  static async to(port: number, host = '127.0.0.1'): Promise<FaultyLink> {
     const server = createServer({ allowHalfOpen: false })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const link = new FaultyLink(server)
-    server.on('connection', (near) => link.#join(near, connect(port, '127.0.0.1')))
+    server.on('connection', (near) => link.#join(near, connect(port, host)))
     return link
   }
 

@@ -7,7 +7,9 @@ export {
   serverFor,
   type ServerKind,
   type ServerPlace,
+  type TestServer,
 } from './server-process.js'
+export { ownServer, usableServer, unusable } from './usable-server.js'
 export { etcd } from './servers/etcd.js'
 export { mariadb } from './servers/mariadb.js'
 export { postgres } from './servers/postgres.js'
@@ -15,6 +17,7 @@ export { mosquitto, mosquittoPassword } from './servers/mosquitto.js'
 export { rabbitmq, rabbitmqctl } from './servers/rabbitmq.js'
 export { natsServer, type NatsServerSettings } from './servers/nats.js'
 export { redisServer } from './servers/redis.js'
+export { SmallDisk } from './small-disk.js'
 export { TlsFront } from './tls-front.js'
 export { certificate, type Certificate } from './certificate.js'
 export { storeFaults, type StoreFaults } from './store-faults.js'

@@ -5,11 +5,14 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { guard } from './guard.js'
 
 /** How one kind of server is started. */
 export interface ServerKind {
   /** For messages, e.g. `NATS`. */
   readonly name: string
+  /** Its address without a port, with the user, password and path that one has which was started. */
+  readonly url: string
   /** Its program, looked for in the PATH and in the system's folders for servers. */
   readonly program: string
   /** Its arguments. The folder is there and empty at the first start, and kept over a restart. */
@@ -28,9 +31,23 @@ export interface ServerPlace {
   readonly port: number
 }
 
-/** A real server of a test's own, on a free port of 127.0.0.1 and in a temporary folder. */
-export class ServerProcess implements AsyncDisposable {
+/** Where a server is. */
+export interface TestServer extends AsyncDisposable {
+  /** As a plugin takes it: with what it needs of scheme, user, password and path. */
+  readonly address: string
+  readonly host: string
   readonly port: number
+  readonly user?: string | undefined
+  readonly password?: string | undefined
+}
+
+/** A real server of a test's own, on a free port of 127.0.0.1 and in a temporary folder. */
+export class ServerProcess implements TestServer {
+  readonly host = '127.0.0.1'
+  readonly port: number
+  readonly address: string
+  readonly user: string | undefined
+  readonly password: string | undefined
   readonly folder: string
   readonly #kind: ServerKind
   readonly #program: string
@@ -42,13 +59,21 @@ export class ServerProcess implements AsyncDisposable {
     this.#program = program
     this.port = place.port
     this.folder = place.folder
+    const url = new URL(kind.url)
+    url.port = String(place.port)
+    this.address = url.href
+    this.user = url.username || undefined
+    this.password = url.password || undefined
   }
 
-  /** @throws where the program is not there or does not come up. */
-  static async start(kind: ServerKind): Promise<ServerProcess> {
+  /**
+   * @param parent Where its folder is made. @default the system's for temporary files
+   * @throws where the program is not there or does not come up.
+   */
+  static async start(kind: ServerKind, parent: string = tmpdir()): Promise<ServerProcess> {
     const program = findProgram(kind.program)
     if (program === undefined) throw new Error(`there is no ${kind.name} (${kind.program}) on this machine`)
-    const folder = await mkdtemp(join(tmpdir(), `micrograft-${basename(kind.program)}-`))
+    const folder = await mkdtemp(join(parent, `micrograft-${basename(kind.program)}-`))
     const server = new ServerProcess(kind, program, { folder, port: await freePort() })
     try {
       await server.start()
@@ -77,6 +102,7 @@ export class ServerProcess implements AsyncDisposable {
       ...(process.getuid?.() === 0 ? this.#kind.user : undefined),
     })
     this.#child = child
+    const letGo = child.pid === undefined ? () => undefined : guard(child.pid, this.folder)
     const hear = (text: string) => (this.#said = (this.#said + text).slice(-65_536))
     child.stdout.setEncoding('utf8').on('data', hear)
     child.stderr.setEncoding('utf8').on('data', hear)
@@ -84,6 +110,7 @@ export class ServerProcess implements AsyncDisposable {
     child.once('error', (error) => (ended = error.message))
     child.once('exit', (code, signal) => {
       ended ??= `it ended with ${code ?? signal}`
+      letGo()
       if (this.#child === child) this.#child = undefined
     })
     const deadline = Date.now() + (this.#kind.startTimeoutMs ?? 60_000)
@@ -116,7 +143,7 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Makes it stand still until `resume`: it answers nothing, and its connections stay open. */
   pause(): void {
-    this.#signal('SIGSTOP')
+    for (const pid of this.#signal('SIGSTOP')) standsStill(pid)
   }
 
   resume(): void {
@@ -128,9 +155,10 @@ export class ServerProcess implements AsyncDisposable {
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
-  #signal(signal: NodeJS.Signals): void {
+  /** Gives the processes that it was sent to. */
+  #signal(signal: NodeJS.Signals): readonly number[] {
     const pid = this.#child?.pid
-    if (pid === undefined) return
+    if (pid === undefined) return []
     // PostgreSQL's processes are groups of their own.
     const others = descendants(pid)
     process.kill(-pid, signal)
@@ -141,6 +169,7 @@ export class ServerProcess implements AsyncDisposable {
         // It was of the group, or has ended since.
       }
     }
+    return [pid, ...others]
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
@@ -178,8 +207,15 @@ export async function serverFor(t: TestContext, kind: ServerKind): Promise<Serve
 export function missing({ name, program }: Pick<ServerKind, 'name' | 'program'>): string | undefined {
   if (findProgram(program) !== undefined) return undefined
   const reason = `there is no ${name} (${program}) on this machine`
+  const variable = addressVariable({ name })
+  if (process.env[variable]) return `${reason}, and what is done here is not done to that of ${variable}`
   if (!['', '0', 'false'].includes(process.env['REQUIRE_SERVERS'] ?? '')) throw new Error(reason)
   return reason
+}
+
+/** The variable that names a server of this kind, for tests that only talk to it. */
+export function addressVariable({ name }: Pick<ServerKind, 'name'>): string {
+  return `TEST_${name.toUpperCase()}_ADDRESS`
 }
 
 function findProgram(program: string): string | undefined {
@@ -207,6 +243,24 @@ function descendants(root: number): number[] {
   }
   found.delete(root)
   return [...found]
+}
+
+/** Returns when a process that was sent SIGSTOP has heard of it: on a busy machine it goes on for a while. */
+function standsStill(pid: number): void {
+  const clock = new Int32Array(new SharedArrayBuffer(4))
+  for (let left = 2000; left > 0 && moves(pid); left--) Atomics.wait(clock, 0, 0, 1)
+}
+
+/** Whether a thread of it is not stopped, as far as the system tells. */
+function moves(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).some((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1')
+      return !/\) [TtZX] /.test(stat)
+    })
+  } catch {
+    return false
+  }
 }
 
 /** A port of 127.0.0.1 that nothing listens on. */

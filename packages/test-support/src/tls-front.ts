@@ -14,18 +14,18 @@ export class TlsFront implements AsyncDisposable {
   readonly #server: Server
   readonly #sockets = new Set<TLSSocket>()
 
-  private constructor(server: Server, ca: string, port: number) {
+  private constructor(server: Server, ca: string, port: number, host: string) {
     this.#server = server
     this.ca = ca
     this.port = (server.address() as AddressInfo).port
-    server.on('secureConnection', (near) => this.#join(near, port))
+    server.on('secureConnection', (near) => this.#join(near, port, host))
   }
 
-  static async to(port: number): Promise<TlsFront> {
+  static async to(port: number, host = '127.0.0.1'): Promise<TlsFront> {
     const { key, cert } = await selfSigned()
     const server = createServer({ key, cert })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return new TlsFront(server, cert, port)
+    return new TlsFront(server, cert, port, host)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -34,8 +34,8 @@ export class TlsFront implements AsyncDisposable {
     await closed
   }
 
-  #join(near: TLSSocket, port: number): void {
-    const far = connect(port, '127.0.0.1')
+  #join(near: TLSSocket, port: number, host: string): void {
+    const far = connect(port, host)
     this.#sockets.add(near)
     near
       .on('error', () => undefined)

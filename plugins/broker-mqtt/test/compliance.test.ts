@@ -1,14 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import { after, before } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Broker } from '@micrograft/contracts'
 import { Plugin, type MqttBrokerOptions } from '@micrograft/broker-mqtt'
-import { complyPlugin, missing, mosquitto, ServerProcess } from '@micrograft/test-support'
+import { complyPlugin, mosquitto, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { brokerCases, componentContext, type BrokerSubject } from '@micrograft/testing'
 
-const reason = missing(mosquitto)
-let server: ServerProcess | undefined
+const reason = unusable(mosquitto)
+let server: TestServer | undefined
 before(async () => {
-  if (reason === undefined) server = await ServerProcess.start(mosquitto)
+  if (reason === undefined) server = await usableServer(mosquitto)
 })
 after(() => server?.[Symbol.asyncDispose]())
 
@@ -17,13 +18,12 @@ const open = Plugin.newFunc as unknown as (
   context: ReturnType<typeof componentContext>,
 ) => Promise<Broker>
 
-let cases = 0
 let options: MqttBrokerOptions = {}
 complyPlugin('mqtt broker', brokerCases, {
   plugin: Plugin,
   entry: fileURLToPath(new URL('../src/index.ts', import.meta.url)),
   // A prefix each: what one case publishes, no other hears.
-  options: () => (options = { addresses: [`127.0.0.1:${server?.port}`], prefix: `case-${cases++}` }),
+  options: () => (options = { addresses: [server?.address ?? ''], prefix: `case-${randomUUID()}` }),
   subject: (broker): BrokerSubject => {
     const others: Broker[] = []
     const mine = options

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
@@ -13,6 +14,9 @@ import {
   mosquittoPassword,
   ServerProcess,
   TlsFront,
+  unusable,
+  usableServer,
+  type TestServer,
 } from '@micrograft/test-support'
 import { componentContext, pause, until } from '@micrograft/testing'
 
@@ -21,21 +25,27 @@ const make = Plugin.newFunc as unknown as (
   context: ReturnType<typeof componentContext>,
 ) => Promise<Broker>
 
-const reason = missing(mosquitto)
-let server: ServerProcess
+const reason = unusable(mosquitto)
+const ownReason = missing(mosquitto)
+let used: TestServer
+let own: ServerProcess
+/** That of the two which is tested on. */
+let place: TestServer
 const brokers: Broker[] = []
 let names = 0
 
 before(async () => {
-  if (reason === undefined) server = await ServerProcess.start(mosquitto)
+  if (reason === undefined) place = used = await usableServer(mosquitto)
 })
 after(async () => {
   await Promise.all(brokers.map((each) => each[Symbol.asyncDispose]()))
-  await server?.[Symbol.asyncDispose]()
+  await used?.[Symbol.asyncDispose]()
 })
 
-const fresh = () => `test-${names++}`
-const address = () => `127.0.0.1:${server.port}`
+const run = randomUUID()
+const fresh = () => `test-${run}-${names++}`
+const address = () => place.address
+const login = () => ({ username: place.user, password: place.password })
 
 async function open(options: MqttBrokerOptions = {}): Promise<Broker> {
   const broker = await make({ addresses: [address()], prefix: fresh(), ...options }, componentContext())
@@ -97,7 +107,7 @@ async function collect(broker: Broker, topic: string, queue?: string, handleMs =
 /** A way to the server that tells how many bytes go to it. */
 async function counting(passed: (bytes: number) => void) {
   const relay = createServer((near) => {
-    const far = connect(server.port, '127.0.0.1')
+    const far = connect(place.port, place.host)
     near.on('data', (bytes: Buffer) => passed(bytes.length))
     near.on('error', () => far.destroy()).pipe(far)
     far.on('error', () => near.destroy()).pipe(near)
@@ -168,8 +178,12 @@ describe('the mqtt broker', { skip: reason ?? false }, () => {
   })
 
   test('publishes from within a handler, and stays connected while one is slow', async () => {
-    await using link = await FaultyLink.to(server.port)
-    const broker = await open({ addresses: [`127.0.0.1:${link.port}`], keepAliveMs: 1000 })
+    await using link = await FaultyLink.to(place.port, place.host)
+    const broker = await open({
+      addresses: [`127.0.0.1:${link.port}`],
+      ...login(),
+      keepAliveMs: 1000,
+    })
     const answers = await collect(broker, 'answers')
     const errors: Error[] = []
     let handled = 0
@@ -204,29 +218,6 @@ describe('the mqtt broker', { skip: reason ?? false }, () => {
     await above.publish('t', message('the connection is there still'))
   })
 
-  test('has no more under way than the server takes at a time, and keeps their order', async () => {
-    let passed = 0
-    await using relay = await counting((bytes) => (passed += bytes))
-    const prefix = fresh()
-    const broker = await open({ addresses: [`127.0.0.1:${relay.port}`], prefix, publishTimeoutMs: 400 })
-    const heard = await collect(await open({ prefix }), 't')
-    const sent = Array.from({ length: 200 }, (_, i) => String(i))
-    await Promise.all(sent.map((each) => broker.publish('t', message(each))))
-    await until('all are there', () => heard.got.size === 200)
-    assert.deepEqual([...heard.got.keys()], sent)
-    passed = 0
-    server.pause()
-    try {
-      const body = new Uint8Array(10_000)
-      await Promise.allSettled(sent.map(() => broker.publish('large', { header: {}, body })))
-    } finally {
-      server.resume()
-    }
-    // Mosquitto says that it takes 20.
-    assert.ok(passed >= 200_000 && passed < 210_000, `${passed} bytes`)
-    await broker[Symbol.asyncDispose]()
-  })
-
   test('refuses options that cannot be, and says nothing of passwords', async () => {
     for (const options of [
       { addresses: [] },
@@ -244,8 +235,60 @@ describe('the mqtt broker', { skip: reason ?? false }, () => {
       })
   })
 
+  test('takes the next address where one is out of reach', async () => {
+    const broker = await open({ addresses: [`127.0.0.1:${await freePort()}`, address()], ...login() })
+    const heard = await collect(broker, 't')
+    await broker.publish('t', message('1'))
+    await until('it is there', () => heard.got.has('1'))
+  })
+
+  test('speaks TLS, and holds the certificate against its authorities', async () => {
+    await using front = await TlsFront.to(place.port, place.host)
+    const addresses = [`mqtts://127.0.0.1:${front.port}`]
+    const broker = await make(
+      { addresses, ...login(), prefix: fresh(), tls: { ca: front.ca } },
+      componentContext(),
+    )
+    const heard = await collect(broker, 't')
+    await broker.publish('t', message('1'))
+    await until('it is there', () => heard.got.has('1'))
+    await broker[Symbol.asyncDispose]()
+    await assert.rejects(open({ addresses }), { code: 'unavailable', message: /self-signed/ })
+  })
+})
+
+describe('the mqtt broker on a server of its own', { skip: ownReason ?? false }, () => {
+  before(async () => {
+    own = used instanceof ServerProcess ? used : await ServerProcess.start(mosquitto)
+    place = own
+  })
+  after(() => own[Symbol.asyncDispose]())
+
+  test('has no more under way than the server takes at a time, and keeps their order', async () => {
+    let passed = 0
+    await using relay = await counting((bytes) => (passed += bytes))
+    const prefix = fresh()
+    const broker = await open({ addresses: [`127.0.0.1:${relay.port}`], prefix, publishTimeoutMs: 400 })
+    const heard = await collect(await open({ prefix }), 't')
+    const sent = Array.from({ length: 200 }, (_, i) => String(i))
+    await Promise.all(sent.map((each) => broker.publish('t', message(each))))
+    await until('all are there', () => heard.got.size === 200)
+    assert.deepEqual([...heard.got.keys()], sent)
+    passed = 0
+    own.pause()
+    try {
+      const body = new Uint8Array(10_000)
+      await Promise.allSettled(sent.map(() => broker.publish('large', { header: {}, body })))
+    } finally {
+      own.resume()
+    }
+    // Mosquitto says that it takes 20.
+    assert.ok(passed >= 200_000 && passed < 210_000, `${passed} bytes`)
+    await broker[Symbol.asyncDispose]()
+  })
+
   test('logs in, and is told unauthenticated or unavailable where it cannot be', async () => {
-    await open({ addresses: [`mqtt://micrograft:secret@${address()}`] })
+    await open({ addresses: [address().replace('//', '//micrograft:secret@')] })
     await open({ username: 'micrograft', password: 'secret' })
     await assert.rejects(open({ username: 'micrograft', password: 'no' }), { code: 'unauthenticated' })
     await assert.rejects(open({ addresses: [`127.0.0.1:${await freePort()}`] }), { code: 'unavailable' })
@@ -260,36 +303,16 @@ describe('the mqtt broker', { skip: reason ?? false }, () => {
       ),
       /enough/,
     )
-    server.pause()
+    own.pause()
     try {
       await assert.rejects(open({ connectTimeoutMs: 200 }), { code: 'unavailable' })
     } finally {
-      server.resume()
+      own.resume()
     }
   })
 
-  test('takes the next address where one is out of reach', async () => {
-    const broker = await open({ addresses: [`127.0.0.1:${await freePort()}`, address()] })
-    const heard = await collect(broker, 't')
-    await broker.publish('t', message('1'))
-    await until('it is there', () => heard.got.has('1'))
-  })
-
-  test('speaks TLS, and holds the certificate against its authorities', async () => {
-    await using front = await TlsFront.to(server.port)
-    const addresses = [`mqtts://127.0.0.1:${front.port}`]
-    const broker = await make({ addresses, prefix: fresh(), tls: { ca: front.ca } }, componentContext())
-    const heard = await collect(broker, 't')
-    await broker.publish('t', message('1'))
-    await until('it is there', () => heard.got.has('1'))
-    await broker[Symbol.asyncDispose]()
-    await assert.rejects(open({ addresses }), { code: 'unavailable', message: /self-signed/ })
-  })
-})
-
-describe('the mqtt broker, when something fails', { skip: reason ?? false }, () => {
   test('loses nothing that was taken when its connections are reset and slow', async () => {
-    await using link = await FaultyLink.to(server.port)
+    await using link = await FaultyLink.to(own.port)
     const broker = await open({ addresses: [`127.0.0.1:${link.port}`] })
     const heard = await collect(broker, 't', 'billing', 1)
     const everybody = await collect(broker, 't')
@@ -320,7 +343,7 @@ describe('the mqtt broker, when something fails', { skip: reason ?? false }, () 
   })
 
   test('answers a message that is sent again while its handler runs, and does not hand it over twice', async () => {
-    await using link = await FaultyLink.to(server.port)
+    await using link = await FaultyLink.to(own.port)
     let running = 0
     let most = 0
     let reconnected = 0
@@ -366,13 +389,13 @@ describe('the mqtt broker, when something fails', { skip: reason ?? false }, () 
     const unneeded = await collect(broker, 'u')
     const load = publishing(broker, 't')
     await until('it works', () => load.taken.length > 20)
-    server.pause()
+    own.pause()
     try {
       await until('publishers are told', () => load.refused.length > 3)
       await unneeded.subscription[Symbol.asyncDispose]()
       await until('the connection is given up', () => load.refused.some(({ code }) => code === 'unavailable'))
     } finally {
-      server.resume()
+      own.resume()
     }
     const count = load.taken.length
     await until('it works again', () => load.taken.length > count + 20, 10_000)
@@ -399,7 +422,7 @@ describe('the mqtt broker, when something fails', { skip: reason ?? false }, () 
     })
     const ended = once(child, 'exit')
     await Promise.race([once(child.stdout, 'data'), ended])
-    server.pause()
+    own.pause()
     try {
       const started = performance.now()
       child.stdin.end()
@@ -407,14 +430,14 @@ describe('the mqtt broker, when something fails', { skip: reason ?? false }, () 
       const tookMs = performance.now() - started
       assert.ok(tookMs < 7000, `it took ${tookMs} ms`)
     } finally {
-      server.resume()
+      own.resume()
       child.kill()
     }
   })
 
   test('refuses more than may wait with overloaded', async () => {
     const broker = await open({ maxPending: 5, publishTimeoutMs: 200 })
-    server.pause()
+    own.pause()
     try {
       const all = await Promise.allSettled(
         Array.from({ length: 8 }, (_, i) => broker.publish('t', message(String(i)))),
@@ -422,7 +445,7 @@ describe('the mqtt broker, when something fails', { skip: reason ?? false }, () 
       const codes = all.map((each) => (each.status === 'rejected' ? each.reason.code : 'taken'))
       assert.deepEqual(codes, [...Array(5).fill('timeout'), ...Array(3).fill('overloaded')])
     } finally {
-      server.resume()
+      own.resume()
     }
     await broker.publish('t', message('there is room again'))
   })
@@ -433,9 +456,9 @@ describe('the mqtt broker, when something fails', { skip: reason ?? false }, () 
     const everybody = await collect(broker, 't')
     const load = publishing(broker, 't')
     await until('it works', () => load.taken.length > 50)
-    await server.kill()
+    await own.kill()
     await until('publishers are told', () => load.refused.some(({ afterMs }) => afterMs > 490))
-    await server.start()
+    await own.start()
     const count = load.taken.length
     await until('it works again', () => load.taken.length > count + 20, 10_000)
     await load.stop()
@@ -458,17 +481,17 @@ describe('the mqtt broker, when something fails', { skip: reason ?? false }, () 
     const heard = await collect(broker, 't', 'billing')
     const load = publishing(broker, 't')
     await until('it works', () => load.taken.length > 20)
-    await server.stop()
-    await mosquittoPassword(server, 'other')
-    await server.start()
+    await own.stop()
+    await mosquittoPassword(own, 'other')
+    await own.start()
     await until('publishers are told', () => load.refused.some(({ code }) => code === 'unauthenticated'))
     await assert.rejects(
       broker.subscribe('u', async () => undefined),
       { code: 'unauthenticated' },
     )
-    await server.stop()
-    await mosquittoPassword(server, 'secret')
-    await server.start()
+    await own.stop()
+    await mosquittoPassword(own, 'secret')
+    await own.start()
     const count = load.taken.length
     await until('it works again', () => load.taken.length > count + 20, 10_000)
     await load.stop()

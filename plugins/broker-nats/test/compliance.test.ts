@@ -3,18 +3,23 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Broker, ComponentContext } from '@micrograft/contracts'
 import { Plugin, type NatsBrokerOptions } from '@micrograft/broker-nats'
-import { complyPlugin, missing, natsServer, ServerProcess } from '@micrograft/test-support'
+import { complyPlugin, natsServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { brokerCases, componentContext, type BrokerSubject } from '@micrograft/testing'
+import { forget } from './support/nats.js'
 
 type Make = (options: NatsBrokerOptions, context: ComponentContext) => Promise<Broker>
 
-const reason = missing(natsServer())
+const reason = unusable(natsServer())
 if (reason !== undefined) {
   test('nats broker', { skip: reason }, () => undefined)
 } else {
-  let server: ServerProcess
-  before(async () => (server = await ServerProcess.start(natsServer())))
-  after(() => server[Symbol.asyncDispose]())
+  let server: TestServer
+  before(async () => (server = await usableServer(natsServer())))
+  const streams: string[] = []
+  after(async () => {
+    await forget(server, streams)
+    await server[Symbol.asyncDispose]()
+  })
 
   let options: NatsBrokerOptions
   const subject = (broker: Broker): BrokerSubject => {
@@ -33,7 +38,7 @@ if (reason !== undefined) {
     }
   }
   const entry = fileURLToPath(new URL('../src/index.ts', import.meta.url))
-  const addresses = () => [`127.0.0.1:${server.port}`]
+  const addresses = () => [server.address]
 
   complyPlugin('nats broker', brokerCases, {
     plugin: Plugin,
@@ -46,6 +51,7 @@ if (reason !== undefined) {
     entry,
     options: () => {
       const name = randomUUID()
+      streams.push(name)
       options = {
         addresses: addresses(),
         prefix: name,

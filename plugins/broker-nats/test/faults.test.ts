@@ -169,6 +169,26 @@ test(
   },
 )
 
+test('a server that falls silent is given up also while much is on its way to it', options, async () => {
+  await using broker = await openBroker({ ...quick(), pingIntervalMs: 100 })
+  const publish = () =>
+    broker.publish('t', { header: {}, body: new Uint8Array(100_000) }).then(
+      () => '',
+      ({ code }: { code: string }) => code,
+    )
+  await publish()
+  server.pause()
+  try {
+    // More than fits into the buffers of a socket.
+    const sent = Array.from({ length: 100 }, publish)
+    await until('it is given up', async () => (await publish()) === 'unavailable')
+    for (const code of await Promise.all(sent)) assert.ok(['unavailable', 'timeout'].includes(code), code)
+  } finally {
+    server.resume()
+  }
+  await until('it goes on', async () => (await publish()) === '', 10_000)
+})
+
 test(
   'nothing is left open by a broker that is disposed while it tries to connect again',
   options,

@@ -2,22 +2,34 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Delivery } from '@micrograft/contracts'
-import { missing, natsServer, ServerProcess } from '@micrograft/test-support'
+import {
+  missing,
+  natsServer,
+  ServerProcess,
+  unusable,
+  usableServer,
+  type TestServer,
+} from '@micrograft/test-support'
 import { pause, until } from '@micrograft/testing'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
-import { message, openBroker, text } from './support/nats.js'
+import { forget, login, message, openBroker, text } from './support/nats.js'
 
-const reason = missing(natsServer())
+const reason = unusable(natsServer())
 const options = { skip: reason ?? false }
-let server: ServerProcess
+const own = { skip: missing(natsServer()) ?? false }
+let server: TestServer
 let raw: NatsConnection
-const at = () => ({ addresses: [`127.0.0.1:${server.port}`] })
+const at = () => ({ addresses: [server.address] })
+const streams: string[] = []
 const kept = (more: object = {}) => {
   const name = randomUUID()
+  streams.push(name)
   return {
     ...at(),
     prefix: name,
@@ -27,10 +39,11 @@ const kept = (more: object = {}) => {
 
 before(async () => {
   if (reason !== undefined) return
-  server = await ServerProcess.start(natsServer())
-  raw = await connect({ port: server.port })
+  server = await usableServer(natsServer())
+  raw = await connect(login(server))
 })
 after(async () => {
+  if (server) await forget(server, streams)
   await raw?.close()
   await server?.[Symbol.asyncDispose]()
 })
@@ -259,6 +272,7 @@ test('counts deliveries, and gives a message up after the last', options, async 
 
 test('refuses a topic that the stream does not hold, and a publish above its bytes', options, async () => {
   const stream = randomUUID()
+  streams.push(stream)
   const subjects = [`${stream}.orders.>`]
   const prefix = stream
   await using broker = await openBroker({ ...at(), prefix, jetstream: { stream, subjects, maxBytes: 5000 } })
@@ -323,7 +337,7 @@ test('options that are none are refused before a connection is tried', options, 
 
 test(
   'connects to another address where the first is dead, and with what an address says of user and password',
-  options,
+  own,
   async () => {
     const settings = { user: 'alice', password: 's3cret', jetstream: false }
     await using guarded = await ServerProcess.start(natsServer(() => settings))
@@ -334,7 +348,7 @@ test(
   },
 )
 
-test('a token opens the server, and a publish that its permissions forbid is told', options, async () => {
+test('a token opens the server, and a publish that its permissions forbid is told', own, async () => {
   const token = natsServer(() => ({ token: 'open sesame', jetstream: false }))
   await using guarded = await ServerProcess.start(token)
   const addresses = [`127.0.0.1:${guarded.port}`]
@@ -349,9 +363,10 @@ test('a token opens the server, and a publish that its permissions forbid is tol
 
 test(
   'TLS is spoken where it is asked for, and a certificate that nobody vouches for is refused',
-  options,
+  own,
   async (t) => {
-    const { folder } = server
+    const folder = await mkdtemp(join(tmpdir(), 'micrograft-tls-'))
+    t.after(() => rm(folder, { recursive: true }))
     const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
     try {
       const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
@@ -367,7 +382,8 @@ test(
     await using broker = await openBroker({ addresses, tls: { caFile: certFile } })
     await broker.publish('t', message('1'))
     await assert.rejects(openBroker({ addresses }), { code: 'unavailable' })
-    await assert.rejects(openBroker({ ...at(), tls: true }), { code: 'unavailable' })
+    await using plain = await ServerProcess.start(natsServer(() => ({ jetstream: false })))
+    await assert.rejects(openBroker({ addresses: [plain.address], tls: true }), { code: 'unavailable' })
   },
 )
 

@@ -1,14 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import { after, before } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Broker } from '@micrograft/contracts'
 import { Plugin, type RabbitmqBrokerOptions } from '@micrograft/broker-rabbitmq'
-import { complyPlugin, missing, rabbitmq, ServerProcess } from '@micrograft/test-support'
+import { complyPlugin, rabbitmq, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { brokerCases, componentContext, type BrokerSubject } from '@micrograft/testing'
 
-const reason = missing(rabbitmq)
-let server: ServerProcess | undefined
+const reason = unusable(rabbitmq)
+let server: TestServer | undefined
 before(async () => {
-  if (reason === undefined) server = await ServerProcess.start(rabbitmq)
+  if (reason === undefined) server = await usableServer(rabbitmq)
 })
 after(() => server?.[Symbol.asyncDispose]())
 
@@ -17,14 +18,13 @@ const open = Plugin.newFunc as unknown as (
   context: ReturnType<typeof componentContext>,
 ) => Promise<Broker>
 
-let cases = 0
 let options: RabbitmqBrokerOptions = {}
 complyPlugin('rabbitmq broker', brokerCases, {
   plugin: Plugin,
   entry: fileURLToPath(new URL('../src/index.ts', import.meta.url)),
   // An exchange each: what one case publishes, no other hears.
   options: () =>
-    (options = { addresses: [`127.0.0.1:${server?.port}`], exchange: `case-${cases++}`, retryMs: 20 }),
+    (options = { addresses: [server?.address ?? ''], exchange: `case-${randomUUID()}`, retryMs: 20 }),
   subject: (broker): BrokerSubject => {
     const others: Broker[] = []
     const mine = options

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import type { Broker, BrokerMessage, Delivery, Subscription } from '@micrograft/contracts'
@@ -12,6 +13,9 @@ import {
   rabbitmqctl,
   ServerProcess,
   TlsFront,
+  unusable,
+  usableServer,
+  type TestServer,
 } from '@micrograft/test-support'
 import { componentContext, pause, until } from '@micrograft/testing'
 import { Connection } from 'rabbitmq-client'
@@ -21,24 +25,33 @@ const make = Plugin.newFunc as unknown as (
   context: ReturnType<typeof componentContext>,
 ) => Promise<Broker>
 
-const reason = missing(rabbitmq)
-let server: ServerProcess
+const reason = unusable(rabbitmq)
+const ownReason = missing(rabbitmq)
+let used: TestServer
+let own: ServerProcess
+/** That of the two which is tested on. */
+let place: TestServer
 const brokers: Broker[] = []
 let names = 0
 
 before(async () => {
-  if (reason === undefined) server = await ServerProcess.start(rabbitmq)
+  if (reason === undefined) place = used = await usableServer(rabbitmq)
 })
 after(async () => {
   await Promise.all(brokers.map((each) => each[Symbol.asyncDispose]()))
-  await server?.[Symbol.asyncDispose]()
+  await used?.[Symbol.asyncDispose]()
 })
 
-const fresh = () => `test-${names++}`
-const address = () => `127.0.0.1:${server.port}`
+const run = randomUUID()
+const fresh = () => `test-${run}-${names++}`
+const address = () => place.address
+const login = () => ({ username: place.user, password: place.password })
 
 async function open(options: RabbitmqBrokerOptions = {}): Promise<Broker> {
-  const broker = await make({ addresses: [address()], exchange: fresh(), ...options }, componentContext())
+  const broker = await make(
+    { addresses: [`${place.host}:${place.port}`], ...login(), exchange: fresh(), ...options },
+    componentContext(),
+  )
   brokers.push(broker)
   return broker
 }
@@ -51,7 +64,7 @@ const bodyOf = ({ message: { body } }: Delivery) => new TextDecoder().decode(bod
 
 /** The server's queues with their numbers of messages. */
 async function queues(): Promise<Map<string, number>> {
-  const text = await rabbitmqctl(server, '-q', 'list_queues', 'name', 'messages', '--no-table-headers')
+  const text = await rabbitmqctl(own, '-q', 'list_queues', 'name', 'messages', '--no-table-headers')
   return new Map(
     text
       .trim()
@@ -143,38 +156,6 @@ describe('the rabbitmq broker', { skip: reason ?? false }, () => {
     assert.deepEqual([...a.got.keys(), ...b.got.keys()], ['to a', 'to b'])
   })
 
-  for (const queue of ['billing', undefined]) {
-    test(`delivers again after pauses that grow, then to the dead letters (${queue ?? 'no queue'})`, async () => {
-      const exchange = fresh()
-      const broker = await open({ exchange, retryMs: 50, maxRedeliveries: 2 })
-      const at: number[] = []
-      const redelivered: number[] = []
-      await broker.subscribe(
-        't',
-        async (delivery) => {
-          assert.equal(delivery.topic, 't')
-          assert.deepEqual({ ...delivery.message.header }, { 'x-note': 'n' })
-          at.push(performance.now())
-          redelivered.push(delivery.redelivered)
-          throw new Error('never')
-        },
-        { queue, onError: () => undefined },
-      )
-      await broker.publish('t', message('bad', { 'x-note': 'n' }))
-      await until('it is dead', async () => (await queues()).get(`${exchange}.dead`) === 1)
-      assert.deepEqual(redelivered, [0, 1, 2])
-      const [first, second, third] = at as [number, number, number]
-      assert.ok(second - first >= 49, `paused ${second - first} ms`)
-      assert.ok(third - second >= 99, `paused ${third - second} ms`)
-      const raw = new Connection({ hostname: '127.0.0.1', port: server.port })
-      const dead = await raw.basicGet(`${exchange}.dead`)
-      await raw.close()
-      assert.equal(String(dead?.body), 'bad')
-      assert.equal(dead?.headers?.['micrograft-error'], 'never')
-      assert.equal(dead?.headers?.['micrograft-topic'], 't')
-    })
-  }
-
   test('shares a queue with another that takes over: nothing is lost, and nothing handled twice', async () => {
     const exchange = fresh()
     const [old, next, publisher] = [
@@ -208,7 +189,7 @@ describe('the rabbitmq broker', { skip: reason ?? false }, () => {
     const broker = await open({ exchange })
     const got: Delivery[] = []
     await broker.subscribe('from.go', async (delivery) => void got.push(delivery))
-    const raw = new Connection({ hostname: '127.0.0.1', port: server.port })
+    const raw = new Connection(address())
     const seen: { headers: unknown; body: string }[] = []
     const consumer = raw.createConsumer(
       {
@@ -275,10 +256,69 @@ describe('the rabbitmq broker', { skip: reason ?? false }, () => {
       })
   })
 
+  test('takes the next address where one is out of reach', async () => {
+    const broker = await open({ addresses: [`127.0.0.1:${await freePort()}`, address()], ...login() })
+    await broker.publish('t', message('1'))
+  })
+
+  test('speaks TLS, and holds the certificate against its authorities', async () => {
+    await using front = await TlsFront.to(place.port, place.host)
+    const addresses = [`amqps://127.0.0.1:${front.port}`]
+    const broker = await make(
+      { addresses, ...login(), exchange: fresh(), tls: { ca: front.ca } },
+      componentContext(),
+    )
+    const heard = await collect(broker, 't')
+    await broker.publish('t', message('1'))
+    await until('it is there', () => heard.got.has('1'))
+    await broker[Symbol.asyncDispose]()
+    await assert.rejects(open({ addresses }), { code: 'unavailable', message: /self-signed/ })
+  })
+})
+
+describe('the rabbitmq broker on a server of its own', { skip: ownReason ?? false }, () => {
+  before(async () => {
+    own = used instanceof ServerProcess ? used : await ServerProcess.start(rabbitmq)
+    place = own
+  })
+  after(() => own[Symbol.asyncDispose]())
+
+  for (const queue of ['billing', undefined]) {
+    test(`delivers again after pauses that grow, then to the dead letters (${queue ?? 'no queue'})`, async () => {
+      const exchange = fresh()
+      const broker = await open({ exchange, retryMs: 50, maxRedeliveries: 2 })
+      const at: number[] = []
+      const redelivered: number[] = []
+      await broker.subscribe(
+        't',
+        async (delivery) => {
+          assert.equal(delivery.topic, 't')
+          assert.deepEqual({ ...delivery.message.header }, { 'x-note': 'n' })
+          at.push(performance.now())
+          redelivered.push(delivery.redelivered)
+          throw new Error('never')
+        },
+        { queue, onError: () => undefined },
+      )
+      await broker.publish('t', message('bad', { 'x-note': 'n' }))
+      await until('it is dead', async () => (await queues()).get(`${exchange}.dead`) === 1)
+      assert.deepEqual(redelivered, [0, 1, 2])
+      const [first, second, third] = at as [number, number, number]
+      assert.ok(second - first >= 49, `paused ${second - first} ms`)
+      assert.ok(third - second >= 99, `paused ${third - second} ms`)
+      const raw = new Connection({ hostname: '127.0.0.1', port: own.port })
+      const dead = await raw.basicGet(`${exchange}.dead`)
+      await raw.close()
+      assert.equal(String(dead?.body), 'bad')
+      assert.equal(dead?.headers?.['micrograft-error'], 'never')
+      assert.equal(dead?.headers?.['micrograft-topic'], 't')
+    })
+  }
+
   test('logs in, and is told unauthenticated, forbidden or unavailable where it cannot be', async () => {
-    await rabbitmqctl(server, 'add_user', 'tester', 's/cret')
-    await rabbitmqctl(server, 'set_permissions', 'tester', '.*', '.*', '.*')
-    await open({ addresses: [`amqp://tester:s%2Fcret@${address()}`] })
+    await rabbitmqctl(own, 'add_user', 'tester', 's/cret')
+    await rabbitmqctl(own, 'set_permissions', 'tester', '.*', '.*', '.*')
+    await open({ addresses: [`amqp://tester:s%2Fcret@127.0.0.1:${own.port}`] })
     await open({ username: 'tester', password: 's/cret' })
     await assert.rejects(open({ username: 'tester', password: 'no' }), { code: 'unauthenticated' })
     await assert.rejects(open({ vhost: 'none' }), { code: 'forbidden' })
@@ -299,7 +339,7 @@ describe('the rabbitmq broker', { skip: reason ?? false }, () => {
       ),
       /enough/,
     )
-    await rabbitmqctl(server, 'set_permissions', 'tester', '.*', '^$', '^$')
+    await rabbitmqctl(own, 'set_permissions', 'tester', '.*', '^$', '^$')
     const reader = await open({ username: 'tester', password: 's/cret' })
     await assert.rejects(reader.publish('t', message('1')), { code: 'forbidden' })
     await assert.rejects(
@@ -308,26 +348,8 @@ describe('the rabbitmq broker', { skip: reason ?? false }, () => {
     )
   })
 
-  test('takes the next address where one is out of reach', async () => {
-    const broker = await open({ addresses: [`127.0.0.1:${await freePort()}`, address()] })
-    await broker.publish('t', message('1'))
-  })
-
-  test('speaks TLS, and holds the certificate against its authorities', async () => {
-    await using front = await TlsFront.to(server.port)
-    const addresses = [`amqps://127.0.0.1:${front.port}`]
-    const broker = await make({ addresses, exchange: fresh(), tls: { ca: front.ca } }, componentContext())
-    const heard = await collect(broker, 't')
-    await broker.publish('t', message('1'))
-    await until('it is there', () => heard.got.has('1'))
-    await broker[Symbol.asyncDispose]()
-    await assert.rejects(open({ addresses }), { code: 'unavailable', message: /self-signed/ })
-  })
-})
-
-describe('the rabbitmq broker, when something fails', { skip: reason ?? false }, () => {
   test('loses nothing that was taken when its connections are reset and slow', async () => {
-    await using link = await FaultyLink.to(server.port)
+    await using link = await FaultyLink.to(own.port)
     const broker = await open({ addresses: [`127.0.0.1:${link.port}`] })
     const heard = await collect(broker, 't', 'billing')
     const load = publishing(broker, 't')
@@ -355,13 +377,13 @@ describe('the rabbitmq broker, when something fails', { skip: reason ?? false },
     const unneeded = await collect(broker, 'u')
     const load = publishing(broker, 't')
     await until('it works', () => load.taken.length > 20)
-    server.pause()
+    own.pause()
     try {
       await until('publishers are told', () => load.refused.length > 3)
       await unneeded.subscription[Symbol.asyncDispose]()
       await until('the connection is given up', () => load.refused.some(({ code }) => code === 'unavailable'))
     } finally {
-      server.resume()
+      own.resume()
     }
     const count = load.taken.length
     await until('it works again', () => load.taken.length > count + 20, 10_000)
@@ -388,7 +410,7 @@ describe('the rabbitmq broker, when something fails', { skip: reason ?? false },
     })
     const ended = once(child, 'exit')
     await Promise.race([once(child.stdout, 'data'), ended])
-    server.pause()
+    own.pause()
     try {
       const started = performance.now()
       child.stdin.end()
@@ -396,7 +418,7 @@ describe('the rabbitmq broker, when something fails', { skip: reason ?? false },
       const tookMs = performance.now() - started
       assert.ok(tookMs < 8000, `it took ${tookMs} ms`)
     } finally {
-      server.resume()
+      own.resume()
       child.kill()
     }
   })
@@ -404,7 +426,7 @@ describe('the rabbitmq broker, when something fails', { skip: reason ?? false },
   test('refuses more than may wait with overloaded', async () => {
     const broker = await open({ maxPending: 5, publishTimeoutMs: 200 })
     await broker.publish('t', message('0'))
-    server.pause()
+    own.pause()
     try {
       const all = await Promise.allSettled(
         Array.from({ length: 8 }, (_, i) => broker.publish('t', message(String(i)))),
@@ -412,7 +434,7 @@ describe('the rabbitmq broker, when something fails', { skip: reason ?? false },
       const codes = all.map((each) => (each.status === 'rejected' ? each.reason.code : 'taken'))
       assert.deepEqual(codes, [...Array(5).fill('timeout'), ...Array(3).fill('overloaded')])
     } finally {
-      server.resume()
+      own.resume()
     }
     await until('there is room again', () =>
       broker.publish('t', message('1')).then(
@@ -428,7 +450,7 @@ describe('the rabbitmq broker, when something fails', { skip: reason ?? false },
     const waiting = await collect(broker, 't', 'billing')
     await waiting.subscription[Symbol.asyncDispose]()
     for (let i = 0; i < 20; i++) await broker.publish('t', message(`before ${i}`))
-    await rabbitmqctl(server, 'set_disk_free_limit', '1000000000000000')
+    await rabbitmqctl(own, 'set_disk_free_limit', '1000000000000000')
     const codes = new Set<string>()
     await until('publishers are told', async () => {
       await broker.publish('t', message('refused')).catch((error: { code: string }) => codes.add(error.code))
@@ -437,7 +459,7 @@ describe('the rabbitmq broker, when something fails', { skip: reason ?? false },
     const heard = await collect(broker, 't', 'billing')
     await until('what is there is handled', () => heard.got.size >= 20)
     await until('and acknowledged', async () => (await queues()).get(`${exchange}/billing/t`) === 0)
-    await rabbitmqctl(server, 'set_disk_free_limit', '1MB')
+    await rabbitmqctl(own, 'set_disk_free_limit', '1MB')
     await until('messages are taken again', () =>
       broker.publish('t', message('after')).then(
         () => true,
@@ -449,20 +471,20 @@ describe('the rabbitmq broker, when something fails', { skip: reason ?? false },
   })
 
   test('tells unavailable while its password is wrong, and comes back when it is right', async () => {
-    await rabbitmqctl(server, 'add_user', 'changing', 'right')
-    await rabbitmqctl(server, 'set_permissions', 'changing', '.*', '.*', '.*')
+    await rabbitmqctl(own, 'add_user', 'changing', 'right')
+    await rabbitmqctl(own, 'set_permissions', 'changing', '.*', '.*', '.*')
     const broker = await open({ username: 'changing', password: 'right', publishTimeoutMs: 300 })
     const heard = await collect(broker, 't', 'billing')
     const load = publishing(broker, 't')
     await until('it works', () => load.taken.length > 20)
-    await rabbitmqctl(server, 'change_password', 'changing', 'other')
-    await rabbitmqctl(server, 'close_all_user_connections', 'changing', 'the test says so')
+    await rabbitmqctl(own, 'change_password', 'changing', 'other')
+    await rabbitmqctl(own, 'close_all_user_connections', 'changing', 'the test says so')
     await until('publishers are told', () => load.refused.some(({ afterMs }) => afterMs > 290))
     await assert.rejects(
       broker.subscribe('u', async () => undefined, { signal: AbortSignal.timeout(100) }),
       { name: 'TimeoutError' },
     )
-    await rabbitmqctl(server, 'change_password', 'changing', 'right')
+    await rabbitmqctl(own, 'change_password', 'changing', 'right')
     const count = load.taken.length
     await until('it works again', () => load.taken.length > count + 20, 10_000)
     await load.stop()
@@ -479,9 +501,9 @@ describe('the rabbitmq broker, when something fails', { skip: reason ?? false },
     const everybody = await collect(broker, 't')
     const load = publishing(broker, 't')
     await until('it works', () => load.taken.length > 100)
-    await server.kill()
+    await own.kill()
     await until('publishers are told', () => load.refused.some(({ afterMs }) => afterMs > 990))
-    await server.start()
+    await own.start()
     const count = load.taken.length
     await until('it works again', () => load.taken.length > count + 20, 10_000)
     await load.stop()

@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { after, before, test, type TestContext } from 'node:test'
 import type { Broker } from '@micrograft/contracts'
-import { missing, redisServer, ServerProcess } from '@micrograft/test-support'
+import { redisServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { pause, until } from '@micrograft/testing'
 import { bodyOf, message, openBroker } from './support/brokers.js'
 import { command } from './support/server.js'
 
 const kind = redisServer()
-const skip = missing(kind) ?? false
-let server: ServerProcess
+const skip = unusable(kind) ?? false
+let server: TestServer
 before(async () => {
-  if (skip === false) server = await ServerProcess.start(kind)
+  if (skip === false) server = await usableServer(kind)
 })
 after(() => server?.[Symbol.asyncDispose]())
 
-let prefixes = 0
-const newPrefix = () => `test-${prefixes++}:`
+const newPrefix = () => `test-${randomUUID()}:`
 const open = (prefix: string, options?: object): Promise<Broker> => openBroker(server, prefix, options)
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index).padStart(5, '0'))
 const lengthOf = async (stream: string) => Number((await command(server, 'XLEN', stream)).slice(1))
@@ -31,7 +31,7 @@ async function consumer(
 ): Promise<{ readonly child: ChildProcess; readonly lines: () => string[] }> {
   const script = `
     import { openBroker, bodyOf } from './support/brokers.js'
-    const broker = await openBroker({ port: ${server.port} }, '${prefix}', ${JSON.stringify(options)})
+    const broker = await openBroker({ address: '${server.address}' }, '${prefix}', ${JSON.stringify(options)})
     await broker.subscribe('t', ${handler}, { queue: 'q' })
     console.log('ready')`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
@@ -276,13 +276,13 @@ test(
 
 test('takes out what every queue has handled, and keeps what one has not', { skip }, async () => {
   const prefix = newPrefix()
-  await using broker = await open(prefix, { retainMs: 1, sweepMs: 20 })
+  await using broker = await open(prefix, { retainMs: 1, sweepMs: 20, commandTimeoutMs: 10_000 })
   let handled = 0
   await broker.subscribe('t', async () => void handled++, { queue: 'fast' })
   const gone = await broker.subscribe('t', async () => undefined, { queue: 'gone' })
   await gone[Symbol.asyncDispose]()
   await Promise.all(numbers(1000).map((each) => broker.publish('t', message(each))))
-  await until('one queue has handled all', () => handled === 1000)
+  await until('one queue has handled all', () => handled === 1000, 30_000)
   await pause(100)
   assert.equal(await lengthOf(`${prefix}t`), 1000)
   await command(server, 'XGROUP', 'DESTROY', `${prefix}t`, 'gone')
@@ -378,7 +378,7 @@ test('refuses a message above its limit with too-large, and options that are non
 test('lets the process end once it is disposed', { skip }, async () => {
   const script = `
     import { openBroker, message } from './support/brokers.js'
-    const broker = await openBroker({ port: ${server.port} }, '${newPrefix()}')
+    const broker = await openBroker({ address: '${server.address}' }, '${newPrefix()}')
     await broker.subscribe('t', async () => { throw new Error('x') }, { queue: 'q', onError: () => 0 })
     await broker.subscribe('t', async () => { throw new Error('x') }, { onError: () => 0 })
     await broker.publish('t', message('1'))
@@ -389,4 +389,15 @@ test('lets the process end once it is disposed', { skip }, async () => {
     stdio: 'inherit',
   })
   assert.deepEqual(await once(child, 'exit'), [0, null])
+})
+
+test('leaves no connection open that it was still making when it was disposed', { skip }, async () => {
+  const sockets = () => process.getActiveResourcesInfo().filter((each) => each === 'TCPSocketWrap').length
+  await until('those of other tests are gone', () => sockets() === 0)
+  for (let i = 0; i < 20; i++) {
+    const broker = await open(newPrefix())
+    await broker.subscribe('t', async () => undefined)
+    await broker[Symbol.asyncDispose]()
+  }
+  await until('all are closed', () => sockets() === 0)
 })

@@ -1,22 +1,22 @@
+import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Registry } from '@micrograft/contracts'
 import { Plugin } from '@micrograft/registry-etcd'
-import { complyPlugin, etcd, missing, ServerProcess } from '@micrograft/test-support'
+import { complyPlugin, etcd, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { componentContext, registryCases, registrySubject } from '@micrograft/testing'
 
-const reason = missing(etcd)
+const reason = unusable(etcd)
 if (reason !== undefined) test('etcd registry', { skip: reason })
 else {
-  let server: ServerProcess
-  let cases = 0
+  let server: TestServer
   let options: object = {}
-  before(async () => (server = await ServerProcess.start(etcd)))
+  before(async () => (server = await usableServer(etcd)))
   after(() => server[Symbol.asyncDispose]())
   complyPlugin('etcd registry', registryCases, {
     plugin: Plugin,
     entry: fileURLToPath(new URL('../src/index.ts', import.meta.url)),
-    options: () => (options = { addresses: [`127.0.0.1:${server.port}`], prefix: `/case/${++cases}/` }),
+    options: () => (options = { addresses: [server.address], prefix: `/case/${randomUUID()}/` }),
     subject: (registry: Registry) => {
       const same = options
       return registrySubject(registry, async () => Plugin.newFunc(same as never, componentContext()))

@@ -213,7 +213,7 @@ else {
 
   test('the etcd registry tells watchers what happened while they were away, also where etcd has forgotten it', async () => {
     const prefix = '/test/compacted/'
-    const gateway = etcdGateway(server.port)
+    const gateway = await etcdGateway(server)
     await using link = await FaultyLink.to(server.port)
     await using far = open(5000, { prefix, addresses: [`127.0.0.1:${link.port}`] })
     await using near = open(5000, { prefix })
@@ -260,7 +260,7 @@ else {
 
   test('the etcd registry says when the password is wrong, and outlives the loss of its token', async () => {
     await using own = await ServerProcess.start(etcd)
-    const gateway = etcdGateway(own.port)
+    const gateway = await etcdGateway(own)
     await gateway.call('/v3/auth/user/add', { name: 'root', password: 'secret' })
     await gateway.call('/v3/auth/user/grant', { user: 'root', role: 'root' }).catch(async () => {
       await gateway.call('/v3/auth/role/add', { name: 'root' })
@@ -308,13 +308,13 @@ else {
     assert.deepEqual(follower.wrong, [])
   })
 
-  test('the etcd registry says when the server has no room, and keeps what it has', async () => {
+  test('the etcd registry says when the server has no room, keeps what it has, and goes on when there is room', async () => {
     const quota = 2_000_000
     await using own = await ServerProcess.start({
       ...etcd,
       arguments: async (place) => [...(await etcd.arguments(place)), `--quota-backend-bytes=${quota}`],
     })
-    await using registry = open(3000, { addresses: [`127.0.0.1:${own.port}`] })
+    await using registry = open(3000, { addresses: [`127.0.0.1:${own.port}`], prefix: '/micro/registry/' })
     await registry.register(record('a'))
     const large = { id: 'large', address: 'h:1', metadata: { text: 'x'.repeat(400_000) } }
     let code: string | undefined
@@ -322,6 +322,23 @@ else {
       code = await inTime(3000, registry.register({ ...record('b'), nodes: [{ ...large, id: `large${i}` }] }))
     assert.equal(code, 'unavailable')
     assert.ok(ids(await registry.get('greeter')).includes('a'))
+
+    // What an operator does: older revisions go, and the room that they took is given back.
+    const gateway = await etcdGateway(own)
+    for (let i = 0; i < 20; i++) await gateway.delete(`/micro/registry/greeter/large${i}`)
+    await gateway.compact()
+    await gateway.call('/v3/maintenance/defragment', {})
+    const { alarms } = await gateway.call('/v3/maintenance/alarm', { action: 'GET' })
+    for (const alarm of alarms as object[])
+      await gateway.call('/v3/maintenance/alarm', { action: 'DEACTIVATE', ...alarm })
+    await until(
+      'it takes nodes again',
+      async () => (await inTime(3000, registry.register(record('c')))) === undefined,
+    )
+    assert.deepEqual(
+      ids(await registry.get('greeter')).filter((id) => !id.startsWith('large')),
+      ['a', 'c'],
+    )
   })
 
   test('the etcd registry is disposed in time where there is no server', async () => {

@@ -3,24 +3,24 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { ComponentContext, Registry } from '@micrograft/contracts'
 import { Plugin, type NatsRegistryOptions } from '@micrograft/registry-nats'
-import { complyPlugin, missing, natsServer, ServerProcess } from '@micrograft/test-support'
+import { complyPlugin, natsServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { componentContext, registryCases, registrySubject } from '@micrograft/testing'
 
 type Make = (options: NatsRegistryOptions, context: ComponentContext) => Promise<Registry>
 
-const reason = missing(natsServer())
+const reason = unusable(natsServer())
 if (reason !== undefined) {
   test('nats registry', { skip: reason }, () => undefined)
 } else {
-  let server: ServerProcess
-  before(async () => (server = await ServerProcess.start(natsServer())))
+  let server: TestServer
+  before(async () => (server = await usableServer(natsServer())))
   after(() => server[Symbol.asyncDispose]())
 
   let options: NatsRegistryOptions
   complyPlugin('nats registry', registryCases, {
     plugin: Plugin,
     entry: fileURLToPath(new URL('../src/index.ts', import.meta.url)),
-    options: () => (options = { addresses: [`127.0.0.1:${server.port}`], prefix: randomUUID(), queryMs: 60 }),
+    options: () => (options = { addresses: [server.address], prefix: randomUUID(), queryMs: 60 }),
     subject: (registry) => {
       const same = options
       return registrySubject(registry, () => (Plugin.newFunc as unknown as Make)(same, componentContext()))

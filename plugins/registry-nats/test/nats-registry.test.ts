@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { missing, natsServer, ServerProcess } from '@micrograft/test-support'
+import { natsServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { pause, until } from '@micrograft/testing'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
-import { gather, ids, openRegistry, record } from './support/nats.js'
+import { gather, ids, login, openRegistry, record } from './support/nats.js'
 
 const kind = natsServer(() => ({ jetstream: false }))
-const reason = missing(kind)
+const reason = unusable(kind)
 const options = { skip: reason ?? false }
-let server: ServerProcess
+let server: TestServer
 let raw: NatsConnection
-const fresh = () => ({ addresses: [`127.0.0.1:${server.port}`], prefix: randomUUID() })
+const fresh = () => ({ addresses: [server.address], prefix: randomUUID() })
 
 before(async () => {
   if (reason !== undefined) return
-  server = await ServerProcess.start(kind)
-  raw = await connect({ port: server.port })
+  server = await usableServer(kind)
+  raw = await connect(login(server))
 })
 after(async () => {
   await raw?.close()
@@ -108,7 +108,7 @@ test('nodes of go-micro are found and watched, and gone when they no longer answ
   const place = { ...fresh(), refreshMs: 150 }
   await using registry = await openRegistry(place)
   const told = gather(await registry.watch({ service: 'greeter' }))
-  const peer = await connect({ port: server.port })
+  const peer = await connect(login(server))
   peer.subscribe(`${place.prefix}.query`, {
     callback: (_, message) => void message.respond(goRecord('go-1')),
   })

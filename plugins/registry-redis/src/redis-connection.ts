@@ -7,7 +7,7 @@ import type { RedisEndpoint } from './redis-options.js'
 export interface RedisClient {
   connect(): Promise<unknown>
   destroy(): void
-  on(event: 'error' | 'terminated' | 'end', listener: (error?: unknown) => void): unknown
+  on(event: 'connect' | 'error' | 'terminated' | 'end', listener: (error?: unknown) => void): unknown
   sendCommand(args: readonly (string | Buffer)[], options?: object): Promise<unknown>
   subscribe(channel: string, listener: (message: string) => void): Promise<void>
 }
@@ -60,7 +60,13 @@ export async function connectTo(
     client.on('terminated', (error) => resolve(error ?? lost))
     client.on('end', () => resolve(lost ?? new Error('the connection was closed')))
   })
-  const stop = () => client.destroy()
+  let givenUp = false
+  const stop = () => {
+    givenUp = true
+    client.destroy()
+  }
+  // The library forgets a socket that is still being connected when it is told to destroy it.
+  client.on('connect', () => givenUp && client.destroy())
   const timer = setTimeout(() => {
     lost ??= new Error(`no connection within ${timeoutMs} ms`)
     stop()
@@ -79,7 +85,7 @@ export async function connectTo(
     })
     return { client, gone, name: await Promise.race([ready(), failed]) }
   } catch (error) {
-    client.destroy()
+    stop()
     throw redisError(error, label)
   } finally {
     clearTimeout(timer)

@@ -1,19 +1,21 @@
+import { randomUUID } from 'node:crypto'
 import { after, before } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Plugin } from '@micrograft/registry-redis'
-import { complyPlugin, missing, redisServer, ServerProcess } from '@micrograft/test-support'
+import { complyPlugin, redisServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { componentContext, registryCases, registrySubject } from '@micrograft/testing'
 
 const kind = redisServer()
-const reason = missing(kind)
-let server: ServerProcess | undefined
+const reason = unusable(kind)
+let server: TestServer | undefined
 before(async () => {
-  if (reason === undefined) server = await ServerProcess.start(kind)
+  if (reason === undefined) server = await usableServer(kind)
 })
 after(() => server?.[Symbol.asyncDispose]())
 
+const run = randomUUID()
 let cases = 0
-const options = () => ({ addresses: [`127.0.0.1:${server?.port}`], prefix: `case-${cases}:` })
+const options = () => ({ addresses: [server?.address], prefix: `case-${run}-${cases}:` })
 
 complyPlugin('redis registry', registryCases, {
   plugin: Plugin,

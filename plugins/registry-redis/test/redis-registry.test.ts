@@ -1,26 +1,26 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import type { Registry, RegistryEvent, RegistryWatcher, ServiceRecord } from '@micrograft/contracts'
 import { Plugin } from '@micrograft/registry-redis'
-import { missing, redisServer, ServerProcess } from '@micrograft/test-support'
+import { redisServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { componentContext, until } from '@micrograft/testing'
 import { command } from './support/server.js'
 
 const kind = redisServer()
-const skip = missing(kind) ?? false
-let server: ServerProcess
+const skip = unusable(kind) ?? false
+let server: TestServer
 before(async () => {
-  if (skip === false) server = await ServerProcess.start(kind)
+  if (skip === false) server = await usableServer(kind)
 })
 after(() => server?.[Symbol.asyncDispose]())
 
-let prefixes = 0
-const newPrefix = () => `test-${prefixes++}:`
+const newPrefix = () => `test-${randomUUID()}:`
 
 async function open(prefix: string, options: object = {}): Promise<Registry> {
-  const all = { addresses: [`127.0.0.1:${server.port}`], prefix, ...options }
+  const all = { addresses: [server.address], prefix, ...options }
   return Plugin.newFunc(all as never, componentContext())
 }
 
@@ -52,7 +52,7 @@ test(
     const script = `
     import { Plugin } from '@micrograft/registry-redis'
     import { componentContext } from '@micrograft/testing'
-    const options = { addresses: ['127.0.0.1:${server.port}'], prefix: '${prefix}' }
+    const options = { addresses: ['${server.address}'], prefix: '${prefix}' }
     const registry = await Plugin.newFunc(options, componentContext())
     await registry.register(${JSON.stringify(record('child'))}, { ttlMs: 1000 })
     console.log('registered')`
@@ -156,7 +156,13 @@ test(
     const told = follow(await other.watch())
     await registry.register(record('c'), { ttlMs: 60_000 })
     await until('it is told', () => told.length === 1)
-    await command(server, 'FLUSHALL')
+    await command(
+      server,
+      'EVAL',
+      "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end",
+      '0',
+      `${prefix}*`,
+    )
     await other.register(record('b', { version: '2.0.0' }))
     await until('all are back', async () => idsOf(await other.list()).join() === 'a,b,c')
     assert.equal((await other.get('greeter')).find(({ version }) => version === '2.0.0')?.nodes[0]?.id, 'b')
@@ -196,7 +202,7 @@ test('lets the process end once it is disposed', { skip }, async () => {
   const script = `
     import { Plugin } from '@micrograft/registry-redis'
     import { componentContext } from '@micrograft/testing'
-    const options = { addresses: ['127.0.0.1:${server.port}'], prefix: '${newPrefix()}' }
+    const options = { addresses: ['${server.address}'], prefix: '${newPrefix()}' }
     const registry = await Plugin.newFunc(options, componentContext())
     await registry.watch()
     await registry.register(${JSON.stringify(record('child'))}, { ttlMs: 10000 })

@@ -1,33 +1,42 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { missing, natsServer, ServerProcess } from '@micrograft/test-support'
+import {
+  missing,
+  natsServer,
+  ServerProcess,
+  unusable,
+  usableServer,
+  type TestServer,
+} from '@micrograft/test-support'
 import { until } from '@micrograft/testing'
 import { Kvm, type Bucket } from '@nats-io/kv'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
-import { bytes, openStore, text } from './support/nats.js'
+import { bytes, forget, login, openStore, text } from './support/nats.js'
 
 const kind = natsServer()
-const reason = missing(kind)
+const reason = unusable(kind)
 const options = { skip: reason ?? false }
-let server: ServerProcess
+const own = { skip: missing(kind) ?? false }
+let server: TestServer
 let raw: NatsConnection
-const fresh = () => ({
-  addresses: [`127.0.0.1:${server.port}`],
-  database: randomUUID(),
-  table: 'users',
-  maxBytes: 20_000_000,
-})
+const buckets: string[] = []
+const fresh = () => {
+  const database = randomUUID()
+  buckets.push(database)
+  return { addresses: [server.address], database, table: 'users', maxBytes: 20_000_000 }
+}
 const bucketOf = async (name: string) => (await new Kvm(raw).open(name)) as Bucket
 const messagesOf = async (name: string) =>
   (await (await bucketOf(name)).jsm.streams.info(`KV_${name}`)).state.messages
 
 before(async () => {
   if (reason !== undefined) return
-  server = await ServerProcess.start(kind)
-  raw = await connect({ port: server.port })
+  server = await usableServer(kind)
+  raw = await connect(login(server))
 })
 after(async () => {
+  if (server) await forget(server, buckets)
   await raw?.close()
   await server?.[Symbol.asyncDispose]()
 })
@@ -162,7 +171,7 @@ test('refuses values above what it, the bucket or the server takes, and a full b
   await narrow.set('again', new Uint8Array(50))
 })
 
-test('options that are none are refused, and a server without JetStream is told of', options, async () => {
+test('options that are none are refused, and a server without JetStream is told of', own, async () => {
   for (const each of [{ database: 'a.b' }, { table: '' }, { replicas: 0 }, { sweepMs: -1 }, { unknown: 1 }]) {
     await assert.rejects(openStore({ ...fresh(), ...each } as never), { code: 'invalid-option' })
   }

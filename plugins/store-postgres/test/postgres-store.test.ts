@@ -7,21 +7,24 @@ import { Plugin, type PostgresStoreOptions } from '@micrograft/store-postgres'
 import {
   certificate,
   freePort,
-  missing,
   postgres,
-  ServerProcess,
+  ownServer,
+  unusable,
+  usableServer,
   type Certificate,
   type ServerKind,
+  type TestServer,
 } from '@micrograft/test-support'
 import { componentContext, until } from '@micrograft/testing'
 import { Client } from 'pg'
+import { freshDatabase, type Database } from './support/database.js'
 
 const make = Plugin.newFunc as unknown as (
   options: PostgresStoreOptions,
   context: ReturnType<typeof componentContext>,
 ) => Promise<Store>
 const bytes = (text: string) => new TextEncoder().encode(text)
-const reason = missing(postgres)
+const reason = unusable(postgres)
 
 /** PostgreSQL that also takes connections with TLS, where there is a certificate to show. */
 function secure({ cert, key }: Certificate): ServerKind {
@@ -43,19 +46,28 @@ function secure({ cert, key }: Certificate): ServerKind {
 
 if (reason !== undefined) test('postgres store', { skip: reason })
 else {
-  let server: ServerProcess
+  let server: TestServer
+  let database: Database
+  let kind: ServerKind
   let shown: Certificate | undefined
   before(async () => {
     shown = await certificate()
-    server = await ServerProcess.start(shown ? secure(shown) : postgres)
+    kind = shown ? secure(shown) : postgres
+    server = await usableServer(kind)
+    database = await freshDatabase(server)
   })
-  after(() => server[Symbol.asyncDispose]())
+  after(async () => {
+    await database[Symbol.asyncDispose]()
+    await server[Symbol.asyncDispose]()
+  })
 
-  const address = (account = 'micrograft:secret') => `postgres://${account}@127.0.0.1:${server.port}/postgres`
+  const address = () => database.address
+  /** As another user. */
+  const as = (account: string, { address }: TestServer) => address.replace(/\/\/[^@]*@/, `//${account}@`)
   const open = (options: PostgresStoreOptions = {}) =>
     make({ addresses: [address()], timeoutMs: 3000, ...options }, componentContext())
-  const ask = async (sql: string) => {
-    const client = new Client({ connectionString: address() })
+  const ask = async (sql: string, where = address()) => {
+    const client = new Client({ connectionString: where })
     await client.connect()
     try {
       return (await client.query<Record<string, unknown>>(sql)).rows
@@ -89,13 +101,15 @@ else {
     await assert.rejects(open({ table: 'foreign_table' }), { code: 'conflict' })
   })
 
-  test('the postgres store needs no right to make tables where the table is there', async () => {
-    await using owner = await open({ table: 'granted' })
+  test('the postgres store needs no right to make tables where the table is there', async (t) => {
+    const own = await ownServer(t, kind, server)
+    if (!own) return
+    await using owner = await open({ table: 'granted', addresses: [own.address] })
     await owner.set('a', bytes('1'))
-    await ask(`CREATE USER reader PASSWORD 'other'`)
-    await ask('REVOKE CREATE ON SCHEMA public FROM PUBLIC')
-    await ask('GRANT SELECT ON granted TO reader')
-    await using store = await open({ table: 'granted', addresses: [address('reader:other')] })
+    await ask(`CREATE USER reader PASSWORD 'other'`, own.address)
+    await ask('REVOKE CREATE ON SCHEMA public FROM PUBLIC', own.address)
+    await ask('GRANT SELECT ON granted TO reader', own.address)
+    await using store = await open({ table: 'granted', addresses: [as('reader:other', own)] })
     assert.equal((await store.get('a'))?.length, 1)
     await assert.rejects(store.set('a', bytes('2')), { code: 'forbidden' })
   })
@@ -154,17 +168,21 @@ else {
 
   test('the postgres store encrypts, and believes only in certificates that it knows', async (t) => {
     if (!shown) return t.skip('there is no openssl on this machine')
-    await using store = await open({ table: 'secure', tls: { ca: shown.cert } })
+    const own = await ownServer(t, kind, server)
+    if (!own) return
+    const addresses = [own.address]
+    await using store = await open({ table: 'secure', tls: { ca: shown.cert }, addresses })
     await store.set('a', bytes('1'))
     const [{ count } = {}] = await ask(
       `SELECT count(*)::int FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'micrograft'`,
+      own.address,
     )
     assert.ok((count as number) > 0)
-    await assert.rejects(open({ table: 'secure', tls: true }), {
+    await assert.rejects(open({ table: 'secure', tls: true, addresses }), {
       code: 'unavailable',
       message: /certificate/,
     })
-    await assert.rejects(open({ table: 'secure', addresses: [`${address()}?sslmode=verify-full`] }), {
+    await assert.rejects(open({ table: 'secure', addresses: [`${own.address}?sslmode=verify-full`] }), {
       code: 'unavailable',
     })
   })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +8,15 @@ import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import type { Store } from '@micrograft/contracts'
 import { Plugin } from '@micrograft/store-redis'
-import { freePort, missing, redisServer, serverFor, ServerProcess } from '@micrograft/test-support'
+import {
+  freePort,
+  missing,
+  redisServer,
+  serverFor,
+  unusable,
+  usableServer,
+  type TestServer,
+} from '@micrograft/test-support'
 import { componentContext, until } from '@micrograft/testing'
 import { command } from './support/server.js'
 
@@ -16,15 +25,17 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (value: Uint8Array | undefined) => value && new TextDecoder().decode(value)
 
 const kind = redisServer()
-const skip = missing(kind) ?? false
-let server: ServerProcess
+const skip = unusable(kind) ?? false
+let server: TestServer
+/** What other runs have left on the server is under another. */
+const ours = `${randomUUID()}:`
 before(async () => {
-  if (skip === false) server = await ServerProcess.start(kind)
+  if (skip === false) server = await usableServer(kind)
 })
 after(() => server?.[Symbol.asyncDispose]())
 
 async function open(options: object = {}): Promise<Store> {
-  const all = { addresses: [`127.0.0.1:${server.port}`], ...options }
+  const all = { addresses: [server.address], prefix: ours, ...options }
   return Plugin.newFunc(all as never, componentContext())
 }
 
@@ -42,9 +53,9 @@ test(
   'takes the name of the service for a table, and keeps plain keys under the prefix',
   { skip },
   async () => {
-    await using store = await open({ prefix: 'p:' })
+    await using store = await open({ prefix: `${ours}p:` })
     await store.set('k', bytes('1'))
-    assert.equal(await command(server, 'GET', 'p:test:k'), '$1\r\n1')
+    assert.equal(await command(server, 'GET', `${ours}p:test:k`), '$1\r\n1')
   },
 )
 
@@ -85,34 +96,39 @@ test(
 )
 
 test('keeps an entry for as long as ttlMs says, however long that is', { skip }, async () => {
-  await using store = await open({ table: 'expiry', prefix: 'p:' })
+  await using store = await open({ table: 'expiry', prefix: `${ours}p:` })
   await store.set('short', bytes('1'), { ttlMs: 0.5 })
   await until('it has expired', async () => (await store.get('short')) === undefined)
   await store.set('long', bytes('1'), { ttlMs: Number.MAX_VALUE })
   assert.equal(text(await store.get('long')), '1')
   await store.set('day', bytes('1'), { ttlMs: 86_400_000 })
-  const left = Number((await command(server, 'PTTL', 'p:expiry:day')).slice(1))
+  const left = Number((await command(server, 'PTTL', `${ours}p:expiry:day`)).slice(1))
   assert.ok(left > 86_300_000 && left <= 86_400_000, `${left}`)
 })
 
 test(
   'logs in with user and password from the address or the options, and says what is wrong',
-  { skip },
-  async () => {
+  { skip: missing(kind) ?? false },
+  async (t) => {
+    const server = await serverFor(t, kind)
+    if (!server) return
+    const addresses = [`127.0.0.1:${server.port}`]
+    const login = { addresses, prefix: undefined, username: 'ann', password: 'p@ss' }
     await command(server, 'ACL', 'SETUSER', 'ann', 'on', '>p@ss', '~micrograft:*', '+@all')
-    await using byOptions = await open({ username: 'ann', password: 'p@ss', table: 'login' })
+    await using byOptions = await open({ ...login, table: 'login' })
     await byOptions.set('k', bytes('1'))
     await using byAddress = await open({
       addresses: [`redis://ann:p%40ss@127.0.0.1:${server.port}/0`],
+      prefix: undefined,
       table: 'login',
     })
     assert.equal(text(await byAddress.get('k')), '1')
-    await assert.rejects(open({ username: 'ann', password: 'secret-guess' }), (error: Error) => {
+    await assert.rejects(open({ ...login, password: 'secret-guess' }), (error: Error) => {
       assert.equal((error as { code?: string }).code, 'unauthenticated')
       assert.doesNotMatch(error.message, /secret-guess/)
       return true
     })
-    await using elsewhere = await open({ username: 'ann', password: 'p@ss', prefix: 'other:' })
+    await using elsewhere = await open({ ...login, prefix: 'other:' })
     await assert.rejects(elsewhere.set('k', bytes('1')), { code: 'forbidden' })
   },
 )
@@ -120,7 +136,7 @@ test(
 test('uses the database that it is told, as a number or as the text of a flag', { skip }, async () => {
   await using first = await open({ database: 1, table: 'd' })
   await using second = await open({ database: '1', table: 'd' })
-  await using third = await open({ addresses: [`redis://127.0.0.1:${server.port}/2`], table: 'd' })
+  await using third = await open({ addresses: [`${server.address.replace(/\/$/, '')}/2`], table: 'd' })
   await first.set('k', bytes('1'))
   assert.equal(text(await second.get('k')), '1')
   assert.equal(await third.get('k'), undefined)
@@ -164,7 +180,7 @@ test('goes to the first of several addresses that is a primary, and to the next 
   const addresses = [await freePort(), replica.port, primary.port].map((port) => `127.0.0.1:${port}`)
   await using store = await open({ addresses, commandTimeoutMs: 10_000, connectTimeoutMs: 10_000 })
   await store.set('k', bytes('1'))
-  const copied = () => command(replica, 'GET', 'micrograft:store:test:k')
+  const copied = () => command(replica, 'GET', `${ours}test:k`)
   await until('the replica has it', async () => (await copied()) === '$1\r\n1', 15_000)
   await primary.kill()
   await command(replica, 'REPLICAOF', 'NO', 'ONE')
@@ -190,7 +206,7 @@ test('goes to the first of several addresses that is a primary, and to the next 
         .catch(() => false),
     15_000,
   )
-  assert.equal(await command(primary, 'GET', 'micrograft:store:test:k'), '$1\r\n3')
+  assert.equal(await command(primary, 'GET', `${ours}test:k`), '$1\r\n3')
 })
 
 test(
@@ -249,7 +265,7 @@ test('lets the process end once it is disposed', { skip }, async () => {
   const script = `
     import { Plugin } from '@micrograft/store-redis'
     import { componentContext } from '@micrograft/testing'
-    const store = await Plugin.newFunc({ addresses: ['127.0.0.1:${server.port}'] }, componentContext())
+    const store = await Plugin.newFunc({ addresses: ['${server.address}'] }, componentContext())
     await store.set('k', new Uint8Array(1))
     await store[Symbol.asyncDispose]()`
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script], {

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Store } from '@micrograft/contracts'
 import { Plugin, type SqliteStoreOptions } from '@micrograft/store-sqlite'
+import { SmallDisk } from '@micrograft/test-support'
 import { componentContext, until } from '@micrograft/testing'
 import { withoutSqlite } from './support/without-sqlite.js'
 
@@ -129,3 +130,26 @@ test(
     assert.equal(read, written)
   },
 )
+
+test('the sqlite store goes on when its full disk has room again', { skip }, async (t) => {
+  const disk = await SmallDisk.mount(4_000_000)
+  if (!disk) return t.skip('needs to mount a small file system, as root on Linux')
+  try {
+    await using store = await make({ addresses: [disk.folder] }, componentContext())
+    let written = 0
+    const write = () => store.set(`k${written}`, new Uint8Array(50_000)).then(() => void written++)
+    for (let i = 0; i < 5; i++) await write()
+    await disk.fill()
+    await assert.rejects(
+      async () => {
+        for (;;) await write()
+      },
+      { code: 'unavailable' },
+    )
+    await disk.makeRoom()
+    await write()
+    for (let i = 0; i < written; i++) assert.equal((await store.get(`k${i}`))?.length, 50_000)
+  } finally {
+    await disk[Symbol.asyncDispose]()
+  }
+})

@@ -303,6 +303,9 @@ export class NatsLink {
         this.#denied.clear()
         this.#log.info('connection to nats is back', { server: status.server })
         for (const listener of this.#onBack) listener()
+      } else if (status.type === 'staleConnection') {
+        // The client library first waits until the silent server has taken what is left to send.
+        void this.#connection.protocol.transport.close(new Error('the server has fallen silent'))
       } else if (status.type === 'error') {
         this.#log.warn('nats refused something', { error: status.error })
         const { operation, subject } = status.error as { operation?: string; subject?: string }

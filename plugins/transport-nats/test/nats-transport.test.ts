@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { FaultyLink, missing, natsServer, ServerProcess } from '@micrograft/test-support'
+import { FaultyLink, natsServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { until } from '@micrograft/testing'
 import { Plugin } from '@micrograft/transport-nats'
 import { connect, createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { createService } from 'micrograft'
-import { door, echo, End, message, openTransport } from './support/nats.js'
+import { door, echo, End, login, message, openTransport } from './support/nats.js'
 
 const kind = natsServer(() => ({ jetstream: false }))
-const reason = missing(kind)
+const reason = unusable(kind)
 const options = { skip: reason ?? false }
-let server: ServerProcess
+let server: TestServer
 let raw: NatsConnection
-const at = () => ({ addresses: [`127.0.0.1:${server.port}`] })
+const at = () => ({ addresses: [server.address] })
 
 before(async () => {
   if (reason !== undefined) return
-  server = await ServerProcess.start(kind)
-  raw = await connect({ port: server.port })
+  server = await usableServer(kind)
+  raw = await connect(login(server))
 })
 after(async () => {
   await raw?.close()
@@ -187,11 +187,13 @@ test('a peer that floods is ended at the limit', options, async () => {
 })
 
 test('a peer whose process has died is noticed by both who send and who do not', options, async () => {
-  await using link = await FaultyLink.to(server.port)
+  await using link = await FaultyLink.to(server.port, server.host)
   const quick = { keepAliveMs: 100 }
   await using here = await openTransport({ ...at(), ...quick })
   await using there = await openTransport({
     addresses: [`127.0.0.1:${link.port}`],
+    user: server.user,
+    password: server.password,
     ...quick,
     reconnectDelayMs: 60_000,
   })

@@ -4,6 +4,7 @@ import { freePort, type ServerKind } from '../server-process.js'
 /** etcd: one member, with its JSON gateway. */
 export const etcd: ServerKind = {
   name: 'etcd',
+  url: 'http://127.0.0.1',
   program: 'etcd',
   async arguments({ folder, port }) {
     const client = `http://127.0.0.1:${port}`

@@ -18,6 +18,7 @@ GRANT ALL ON *.* TO 'micrograft'@'127.0.0.1' WITH GRANT OPTION;
 /** MariaDB with the database and account `micrograft` and its password `secret`; over TCP alone. */
 export const mariadb: ServerKind = {
   name: 'MariaDB',
+  url: 'mysql://micrograft:secret@127.0.0.1/micrograft',
   program: 'mariadbd',
   get user() {
     return unprivileged()

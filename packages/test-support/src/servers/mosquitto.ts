@@ -11,6 +11,7 @@ import type { ServerKind, ServerPlace } from '../server-process.js'
  */
 export const mosquitto: ServerKind = {
   name: 'Mosquitto',
+  url: 'mqtt://127.0.0.1',
   program: 'mosquitto',
   async arguments({ folder, port }) {
     if (!existsSync(join(folder, 'passwords'))) await mosquittoPassword({ folder }, 'secret')

@@ -22,6 +22,7 @@ export interface NatsServerSettings {
 export function natsServer(settings: () => NatsServerSettings = () => ({})): ServerKind {
   return {
     name: 'NATS',
+    url: 'nats://127.0.0.1',
     program: 'nats-server',
     async arguments({ folder, port }) {
       const file = join(folder, 'server.conf')

@@ -11,6 +11,7 @@ const run = promisify(execFile)
 /** PostgreSQL with the account `micrograft` and its password `secret`, whose it all is; over TCP alone. */
 export const postgres: ServerKind = {
   name: 'PostgreSQL',
+  url: 'postgres://micrograft:secret@127.0.0.1/postgres',
   get program() {
     return findProgram('postgres')
   },

@@ -21,6 +21,7 @@ const distributionPort = (folder: string) => readFileSync(join(folder, 'distribu
  */
 export const rabbitmq: ServerKind = {
   name: 'RabbitMQ',
+  url: 'amqp://guest:guest@127.0.0.1',
   program: script('rabbitmq-server'),
   async arguments({ folder }) {
     const config = [

@@ -9,6 +9,7 @@ import type { ServerKind } from '../server-process.js'
 export function redisServer(more: readonly string[] = []): ServerKind {
   return {
     name: 'Redis',
+    url: 'redis://127.0.0.1',
     program: 'redis-server',
     arguments({ folder, port }) {
       const place = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder]

@@ -1,16 +1,16 @@
 import type { Broker, Delivery } from '@micrograft/contracts'
 import { Plugin } from '@micrograft/broker-redis'
-import type { ServerProcess } from '@micrograft/test-support'
+import type { TestServer } from '@micrograft/test-support'
 import { componentContext } from '@micrograft/testing'
 
 /** Short times, so that a test need not wait. */
 export async function openBroker(
-  { port }: Pick<ServerProcess, 'port'>,
+  { address }: Pick<TestServer, 'address'>,
   prefix: string,
   options: object = {},
 ): Promise<Broker> {
   const all = {
-    addresses: [`127.0.0.1:${port}`],
+    addresses: [address],
     prefix,
     redeliveryDelayMs: 50,
     redeliveryCheckMs: 20,

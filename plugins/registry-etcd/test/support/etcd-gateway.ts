@@ -1,3 +1,5 @@
+import type { TestServer } from '@micrograft/test-support'
+
 /** etcd, asked by the tests themselves. */
 export interface EtcdGateway {
   call(path: string, body: unknown, token?: string): Promise<Record<string, unknown>>
@@ -16,10 +18,11 @@ interface Found {
   readonly kvs?: { readonly value?: string; readonly lease?: string }[]
 }
 
-export function etcdGateway(port: number): EtcdGateway {
+export async function etcdGateway({ host, port, user, password }: TestServer): Promise<EtcdGateway> {
   const base64 = (text: string) => Buffer.from(text).toString('base64')
-  const call = async (path: string, body: unknown, token?: string) => {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+  let ours: string | undefined
+  const call = async (path: string, body: unknown, token = ours) => {
+    const response = await fetch(`http://${host}:${port}${path}`, {
       method: 'POST',
       body: JSON.stringify(body),
       headers: token === undefined ? {} : { authorization: token },
@@ -29,6 +32,8 @@ export function etcdGateway(port: number): EtcdGateway {
     return JSON.parse(text) as Record<string, unknown>
   }
   const find = async (key: string) => (await call('/v3/kv/range', { key: base64(key) })) as unknown as Found
+  if (user !== undefined)
+    ours = (await call('/v3/auth/authenticate', { name: user, password }))['token'] as string
   return {
     call,
     async put(key, value) {

@@ -4,19 +4,34 @@ import type { Keeper, SlotView } from '../keeper.js'
 
 const pageSize = 500
 
+/** The store that entries are being copied to, and the keys that were written since. */
+interface Copying {
+  readonly store: Store
+  readonly written: Set<string>
+  readonly busy: Map<string, Promise<void>>
+  failed: boolean
+}
+
 /** Calls end on the store where they began. Where a copy is asked for, what is written meanwhile goes to both. */
 export function storeKeeper(slot: SlotView<Store>): Keeper<Store> {
-  /** The store that entries are being copied to, and the keys that were written since. */
-  let target:
-    | { readonly store: Store; readonly written: Set<string>; readonly busy: Map<string, Promise<void>> }
-    | undefined
+  let target: Copying | undefined
+  /** Writes under way that began while nothing was copied. */
+  const unaware = new Set<Promise<unknown>>()
 
   /** Does `work` on the slot's store, then on the one that is being copied to. */
   async function onBoth<R>(key: string, work: (store: Store) => Promise<R>): Promise<R> {
     const current = await slot.take()
-    const result = await run(current, work)
-    const copying = target
-    if (copying && copying.store !== current.component) {
+    const begun = target
+    const writing = run(current, work)
+    if (!begun) {
+      unaware.add(writing)
+      const ended = () => void unaware.delete(writing)
+      writing.then(ended, ended)
+    }
+    const result = await writing
+    // What began before the switch and ends after it is still to be written to the new store.
+    const copying = target ?? begun
+    if (copying && !copying.failed && copying.store !== current.component) {
       copying.written.add(key)
       await copying.busy.get(key)
       await work(copying.store)
@@ -25,8 +40,10 @@ export function storeKeeper(slot: SlotView<Store>): Keeper<Store> {
   }
 
   async function copyAll(from: Store, to: Store, ttlMs: number | undefined): Promise<void> {
-    const copying = { store: to, written: new Set<string>(), busy: new Map<string, Promise<void>>() }
+    const copying: Copying = { store: to, written: new Set(), busy: new Map(), failed: false }
     target = copying
+    // These could end when the copy has, and would then be in the old store alone.
+    await Promise.allSettled(unaware)
     let after: string | undefined
     for (;;) {
       const keys = await from.list({ after, limit: pageSize })
@@ -64,6 +81,7 @@ export function storeKeeper(slot: SlotView<Store>): Keeper<Store> {
       try {
         await copyAll(old.component, next.component, copy === true ? undefined : copy.ttlMs)
       } catch (error) {
+        if (target) target.failed = true
         target = undefined
         throw error
       }
