@@ -42,8 +42,7 @@ function read(suite) {
 
 /** Goals of a suite, whichever way it writes them down. */
 function goalRows({ goals, targets }) {
-  const all = goals ?? targets.map((each) => ({ ...each, is: 'at most', limit: each.atMost }))
-  return all.map(({ what, is, limit, value, reached }) => [
+  return (goals ?? targets).map(({ what, is, atMost, limit = atMost, value, reached }) => [
     what,
     `${is === 'at least' ? '≥' : '≤'} ${Number.isInteger(limit) ? limit : number(limit)}`,
     Number.isInteger(value) ? String(value) : number(value),
@@ -92,7 +91,7 @@ A record of 100 bytes of JSON there and back between two processes, with everyth
 
 function moreFigures(...suites) {
   const rows = suites.flatMap((results) =>
-    goalRows(results).map(([what, ...rest]) => [`[${what}](bench/results/${results.suite}.md)`, ...rest]),
+    goalRows(results).map(([what, ...rest]) => [`[${what}](bench/results/${results.suite}.md)`].concat(rest)),
   )
   return `
 ${table(['', 'to reach', 'measured', 'reached'], rows)}

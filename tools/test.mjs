@@ -1,117 +1,94 @@
 // Runs every test on this Node and on the newer ones that are supported.
 //   node tools/test.mjs                      all tests, all versions
 //   node tools/test.mjs plugin platform      files whose path holds every word, on this Node alone
+// Each file runs in a process of its own; what it printed is shown where it failed, or was asked for.
 // Skipped tests are told with their reasons. With CI or REQUIRE_SERVERS set, one without a reason fails.
 
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { relative, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { nodeBinary, otherVersions } from './nodes.mjs'
 import { installServers } from './servers.mjs'
+import { isForEveryVersion, isHeavy, isWaiting, testFiles } from './test-files.mjs'
+import { inLanes } from './test-lanes.mjs'
+import { runFile } from './test-process.mjs'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const words = process.argv.slice(2)
 const everySkipHasAReason = ['CI', 'REQUIRE_SERVERS'].some(
   (name) => !['', '0', 'false'].includes(process.env[name] ?? ''),
 )
-/** A test that takes longer hangs. */
-const timeoutMs = 300_000
 
-/** Compiled tests whose source is there: the compiler leaves what it made of one that is gone. */
-function testFiles() {
-  const packages = ['packages', 'examples', 'plugins'].flatMap((group) =>
-    list(group).map((name) => `${group}/${name}`),
-  )
-  return [...packages, 'bench', '.']
-    .flatMap((folder) =>
-      list(`${folder}/test`)
-        .filter((name) => name.endsWith('.test.ts'))
-        .map((name) => `${folder}/dist-test/${name.replace(/ts$/, 'js')}`),
-    )
-    .filter((path) => words.every((word) => path.includes(word)))
-    .filter((path) => words.length > 0 || !isSoak(path))
-}
-
-/** What fails on purpose, or is killed, while everything is swapped at full load: `npm run test:load`. */
-function isSoak(path) {
-  return path.startsWith('./') && /swap-(failures|killed)/.test(path)
-}
-
-function list(folder) {
-  try {
-    return readdirSync(root + folder).sort()
-  } catch {
-    return []
-  }
-}
-
-/**
- * What is tried on this Node alone: plugins of servers, which take long and look at no part of Node that
- * the rest does not, and what drives the whole machine. SQLite came with a later Node than the floor.
- */
-function isForEveryVersion(path) {
-  return (
-    !isHeavy(path) && (!path.startsWith('plugins/') || /sqlite|codec|grpc.*(compliance|service)/.test(path))
-  )
-}
-
-/** Processes at full load, and measurements: one after another, and beside nothing else. */
-function isHeavy(path) {
-  return path.startsWith('bench/') || path.startsWith('./')
-}
-
-/** Runs the files; how that went. */
-function runOn(binary, version, files, concurrency = availableParallelism()) {
-  console.log(`\nNode ${version}: ${files.length} test files`)
-  mkdirSync(`${root}.cache`, { recursive: true })
-  const record = `${root}.cache/tests-${process.pid}.jsonl`
-  const args = [
-    '--expose-gc',
-    '--test',
-    `--test-concurrency=${concurrency}`,
-    `--test-timeout=${timeoutMs}`,
-    '--test-reporter=spec',
-    '--test-reporter-destination=stdout',
-    '--test-reporter=./tools/test-record.mjs',
-    `--test-reporter-destination=${record}`,
-    ...files,
+/** The Nodes, this one first; the fuzzers of the others try the first tenth of their inputs, which are the same on each. */
+function nodes() {
+  const others = words.length > 0 ? [] : otherVersions.filter((version) => version !== process.versions.node)
+  return [
+    { version: process.versions.node, binary: process.execPath, env: {} },
+    ...others.map((version) => ({ version, binary: nodeBinary(version), env: { FUZZ_SHARE: '0.1' } })),
   ]
-  const started = performance.now()
-  const { status } = spawnSync(binary, args, {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, NODE_OPTIONS: '' },
-  })
-  const seconds = ((performance.now() - started) / 1000).toFixed(1)
-  const tests = readFileSync(record, 'utf8').split('\n').filter(Boolean).map(JSON.parse)
-  rmSync(record)
-  return summary(version, tests, status, seconds)
 }
 
-function summary(version, tests, status, seconds) {
+/** Runs the files on the Nodes, those of the first Node first; what came of each. */
+async function runAll(files, all) {
+  const jobs = all.flatMap((node, i) =>
+    files.filter((file) => i === 0 || isForEveryVersion(file)).map((file) => ({ key: file, file, node })),
+  )
+  const folder = mkdtempSync(join(tmpdir(), 'micrograft-tests-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const results = []
+  const run = async ({ file, node }) => {
+    const { binary, version, env } = node
+    const result = await runFile(binary, file, join(folder, String(++begun)), env)
+    results.push({ ...result, version })
+    tell({ ...result, version })
+  }
+  let begun = 0
+  const cores = availableParallelism()
+  const computes = ({ file }) => !isWaiting(file)
+  const waits = ({ file }) => isWaiting(file)
+  await inLanes(
+    jobs.filter(({ file }) => !isHeavy(file)),
+    [...lanes(cores, [computes, waits]), ...lanes(cores + 1, [waits])],
+    run,
+  )
+  await inLanes(
+    jobs.filter(({ file }) => isHeavy(file)),
+    [[() => true]],
+    run,
+  )
+  return results
+}
+
+function lanes(count, kinds) {
+  return Array.from({ length: count }, () => kinds)
+}
+
+function tell({ file, version, tests, text, seconds, passed }) {
+  if (!passed || words.length > 0) console.log(`\n${file}\n${text.trimEnd()}`)
+  console.log(`${passed ? '✔' : '✖'} ${version} ${file}: ${tests.length} tests, ${seconds.toFixed(1)} s`)
+}
+
+function summary({ version }, results) {
+  const mine = results.filter((each) => each.version === version)
+  const tests = mine.flatMap(({ file, tests }) => tests.map((test) => ({ ...test, file })))
   const skipped = tests.filter(({ skip }) => skip !== undefined)
   const failed = tests.filter(({ passed, skip }) => !passed && skip === undefined)
-  // Node takes a file without a test as a test of the file's name, which passes.
-  const empty = tests.filter(({ name, file, passed }) => passed && resolve(root, name) === file)
-  const ran = tests.length - skipped.length - empty.length
+  const ran = tests.length - skipped.length
 
-  const wrong = empty.map(({ file }) => `no test in ${relative(root, file)}`)
+  const wrong = mine.flatMap(({ problems }) => problems)
   if (ran === 0) wrong.push('no test has run')
-  if (status !== 0 && failed.length === 0) wrong.push(`the test runner ended with ${status}`)
   const notes = []
   for (const { name, file, skip } of skipped) {
-    const what = `${name} (${relative(root, file)})`
+    const what = `${name} (${file})`
     if (skip !== true) notes.push(`${what}: ${skip}`)
     else if (everySkipHasAReason) wrong.push(`skipped without a reason: ${what}`)
     else notes.push(`${what}, without a reason`)
   }
-
-  const passed = status === 0 && wrong.length === 0
-  const totals = `${ran} tests, ${failed.length} failed, ${skipped.length} skipped, ${seconds} s`
-  const line = `Node ${version}: ${passed ? 'passed' : 'FAILED'}: ${totals}`
-  return { version, passed, lines: [line, ...wrong.map((each) => `  ${each}`)], notes }
+  const passed = mine.every((each) => each.passed) && wrong.length === 0
+  const totals = `${ran} tests in ${mine.length} files, ${failed.length} failed, ${skipped.length} skipped`
+  const lines = [`Node ${version}: ${passed ? 'passed' : 'FAILED'}: ${totals}`]
+  for (const each of [...failed.map(({ name, file }) => `${name} (${file})`), ...wrong])
+    lines.push(`  ${each}`)
+  return { version, passed, lines, notes }
 }
 
 /** Each skipped test once, and the versions where it is not skipped on all. */
@@ -122,26 +99,19 @@ function tellSkipped(runs) {
   }
 }
 
-const files = testFiles()
+const files = testFiles(words)
 if (files.length === 0) {
   console.error(`no test file matches ${words.join(' ')}`)
   process.exit(1)
 }
 installServers()
-const others = words.length > 0 ? [] : otherVersions.filter((version) => version !== process.versions.node)
 // All that is needed is there before the first test runs.
-const binaries = [
-  [process.execPath, process.versions.node],
-  ...others.map((version) => [nodeBinary(version), version]),
-]
-const [[binary, version], ...newer] = binaries
-const groups = [
-  [binary, version, files.filter((path) => !isHeavy(path))],
-  [binary, version, files.filter(isHeavy), 1],
-  ...newer.map(([other, name]) => [other, name, files.filter(isForEveryVersion)]),
-]
-const runs = groups.filter(([, , some]) => some.length > 0).map((group) => runOn(...group))
+const all = nodes()
+const started = performance.now()
+const results = await runAll(files, all)
+const runs = all.map((node) => summary(node, results))
 console.log()
 tellSkipped(runs)
 console.log(runs.flatMap(({ lines }) => lines).join('\n'))
+console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`)
 process.exitCode = runs.every(({ passed }) => passed) ? 0 : 1

@@ -289,11 +289,8 @@ test('two hundred thousand damaged messages end in protocol or in nothing, at on
       entriesOf(message, 'micro')
       listedServices(message, 'micro')
     } catch (error) {
-      assert.equal(
-        (error as { code?: string }).code,
-        'protocol',
-        `${bytes.toString('hex')}: ${(error as Error).stack}`,
-      )
+      const { code } = error as { readonly code?: string }
+      if (code !== 'protocol') assert.fail(`${bytes.toString('hex')}: ${(error as Error).stack}`)
       refused++
     }
     longest = Math.max(longest, performance.now() - started)

@@ -17,7 +17,7 @@ import { mucpClient } from '../dist/mucp/mucp-client.js'
 import { readError, writeError } from '../dist/mucp/mucp-error.js'
 import { MucpServerConnection } from '../dist/mucp/server-connection.js'
 import { DeadlineWheel } from '../dist/deadlines/deadline-wheel.js'
-import { mutate, seeded } from './support/random.js'
+import { mutate, seeded, shareOf, told } from './support/random.js'
 
 // Most inputs end in an error: its stack would take most of the time.
 Error.stackTraceLimit = 0
@@ -80,11 +80,12 @@ const replies = [
   proto.reply({ ...head, error }, Buffer.alloc(0)),
 ]
 
-test('envelopes take 400,000 mutated inputs: each is opened or refused', async () => {
+const toEnvelopes = shareOf(400_000)
+test(`envelopes take ${told(toEnvelopes)} mutated inputs: each is opened or refused`, async () => {
   const random = seeded(0x5eed_0011)
   let opened = 0
   let refused = 0
-  await run(400_000, () => {
+  await run(toEnvelopes, () => {
     const pool = random(2) === 0 ? requests : replies
     const bytes = mutate(pool[random(pool.length)] as Buffer, random, pool)
     const envelope = random(2) === 0 ? json : proto
@@ -97,7 +98,7 @@ test('envelopes take 400,000 mutated inputs: each is opened or refused', async (
       refused++
     }
   })
-  assert.ok(opened > 20_000 && refused > 20_000, `${opened} opened, ${refused} refused`)
+  assert.ok(opened > toEnvelopes / 20 && refused > toEnvelopes / 20, `${opened} opened, ${refused} refused`)
 })
 
 test('a deep envelope costs no stack', () => {
@@ -105,14 +106,15 @@ test('a deep envelope costs no stack', () => {
   assert.equal(json.openReply(Buffer.from(deep)).body.length, 4_000_000)
 })
 
-test('errors take 200,000 mutated texts', async () => {
+const toErrors = shareOf(200_000)
+test(`errors take ${told(toErrors)} mutated texts`, async () => {
   const random = seeded(0x5eed_0012)
   const texts = [
     Buffer.from(error),
     Buffer.from("rpc: can't find service X"),
     Buffer.from('{"id":"a","code":-5}'),
   ]
-  await run(200_000, () => {
+  await run(toErrors, () => {
     const text = mutate(texts[random(texts.length)] as Buffer, random, texts).toString('latin1')
     const read = readError(text, 'greeter')
     assert.ok(read.message.length <= 4096 && read.id.length <= 4096)
@@ -181,7 +183,8 @@ const dispatcher: Dispatcher = {
   },
 }
 
-test('a server takes 200,000 messages of any header: it answers, and its connection is read on', async () => {
+const toServer = shareOf(200_000)
+test(`a server takes ${told(toServer)} messages of any header: it answers, and its connection is read on`, async () => {
   const random = seeded(0x5eed_0013)
   const wheel = new DeadlineWheel(false)
   const owner = {
@@ -193,7 +196,7 @@ test('a server takes 200,000 messages of any header: it answers, and its connect
   let connection = new FakeConnection()
   let server = new MucpServerConnection(connection, owner)
   let answers = 0
-  await run(200_000, async (i) => {
+  await run(toServer, async (i) => {
     server.message({ header: header(random), body: mutate(requests[random(3)] as Buffer, random, requests) })
     if (i % 32 !== 31 && !connection.ended) return
     await new Promise((resolve) => setImmediate(resolve))
@@ -207,10 +210,11 @@ test('a server takes 200,000 messages of any header: it answers, and its connect
   })
   server.closed()
   wheel.stop()
-  assert.ok(answers > 100_000, `${answers} answers`)
+  assert.ok(answers > toServer / 2, `${answers} answers`)
 })
 
-test('a client takes 60,000 replies of any header: each settles its call', async () => {
+const toClient = shareOf(60_000)
+test(`a client takes ${told(toClient)} replies of any header: each settles its call`, async () => {
   const random = seeded(0x5eed_0014)
   /** Of the connection that was sent on last. */
   let handler: ConnectionHandler | undefined
@@ -236,7 +240,7 @@ test('a client takes 60,000 replies of any header: each settles its call', async
   const node = { id: 'n', address: 'fuzz', metadata: {} }
   const types = ['application/json', 'application/json-rpc', 'application/proto-rpc']
   let answered = 0
-  await run(60_000, async () => {
+  await run(toClient, async () => {
     const contentType = types[random(3)] as string
     const request = {
       service: 's',
@@ -258,5 +262,5 @@ test('a client takes 60,000 replies of any header: each settles its call', async
     await settled
   })
   await client[Symbol.asyncDispose]()
-  assert.ok(answered > 1000, `${answered} answered`)
+  assert.ok(answered > toClient / 60, `${answered} answered`)
 })

@@ -132,6 +132,10 @@ class MucpServer implements Server {
 
   async #stop(graceMs: number): Promise<void> {
     this.#stopped = true
+    // Shutting the door resets who has come and was not let in yet, maybe with a call: a few turns of the
+    // loop let in all who came before.
+    const turns = graceMs > 0 ? 4 : 0
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
     await this.#listener?.[Symbol.asyncDispose]()
     for (const connection of this.#connections) connection.retire()
     await this.#until(() => !this.#busy(), graceMs)

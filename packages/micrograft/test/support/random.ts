@@ -9,6 +9,19 @@ export function seeded(seed: number): (below: number) => number {
   }
 }
 
+/**
+ * How many of `inputs` a fuzzer tries: all, or the first of them where `FUZZ_SHARE` says which part, e.g.
+ * 0.1 on the Nodes that come after the first.
+ */
+export function shareOf(inputs: number): number {
+  return Math.ceil(inputs * Number(process.env['FUZZ_SHARE'] ?? 1))
+}
+
+/** In the words of a test's name. */
+export function told(inputs: number): string {
+  return inputs.toLocaleString('en')
+}
+
 /** `bytes` with something wrong, most of the time. */
 export function mutate(bytes: Buffer, random: (below: number) => number, others: readonly Buffer[]): Buffer {
   const copy = Buffer.from(bytes)

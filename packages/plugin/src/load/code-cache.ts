@@ -1,5 +1,5 @@
 import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import v8 from 'node:v8'
 import { PluginError, systemCode } from '../errors.js'
@@ -163,7 +163,7 @@ async function readKey(directory: string): Promise<Buffer> {
     return readFile(path)
   })
   if (key.length !== 32) {
-    // As of a process that ended while it wrote it; the next to ask makes another.
+    // The next to ask makes another.
     await rm(path, { force: true })
     throw new Error('the key of the code cache is damaged')
   }
@@ -172,15 +172,14 @@ async function readKey(directory: string): Promise<Buffer> {
 
 async function makeKey(directory: string, path: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
   try {
-    // Whoever comes first makes it; the others read it.
-    const file = await open(path, 'wx', 0o600)
-    try {
-      await file.writeFile(randomBytes(32))
-    } finally {
-      await file.close()
-    }
+    await writeFile(temporary, randomBytes(32), { mode: 0o600 })
+    // Whoever comes first makes it, whole at once; the others read it.
+    await link(temporary, path)
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error
+  } finally {
+    await rm(temporary, { force: true })
   }
 }
