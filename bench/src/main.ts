@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { costsSuite } from './costs/suite.js'
+import { enginesSuite } from './engines/suite.js'
 import { eventsSuite } from './events/suite.js'
 import { localSuite } from './local/suite.js'
 import { pluginSuite } from './plugin/suite.js'
@@ -18,6 +19,7 @@ const suites: Readonly<Record<string, Suite>> = {
   streams: streamsSuite,
   events: eventsSuite,
   costs: costsSuite,
+  engines: enginesSuite,
   swap: swapSuite,
 }
 

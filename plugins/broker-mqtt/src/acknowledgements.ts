@@ -19,6 +19,8 @@ export class Acknowledgements {
   readonly #client: MqttClient
   /** By packet id, in the order in which they came. */
   readonly #received = new Map<number, Received>()
+  /** The connection whose answers wait for the end of the turn. */
+  #held: MqttClient['stream'] | undefined
 
   constructor(client: MqttClient) {
     this.#client = client
@@ -55,7 +57,19 @@ export class Acknowledgements {
       if (received.stream !== stream) continue
       if (!received.handled) return
       this.#received.delete(id)
+      this.#hold(stream)
       stream.write(Buffer.from([0x40, 2, id >> 8, id & 0xff]))
     }
+  }
+
+  /** What is answered in one turn leaves in one write. */
+  #hold(stream: MqttClient['stream']): void {
+    if (this.#held === stream) return
+    this.#held = stream
+    stream.cork()
+    setImmediate(() => {
+      stream.uncork()
+      if (this.#held === stream) this.#held = undefined
+    })
   }
 }

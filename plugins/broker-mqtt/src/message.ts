@@ -34,5 +34,5 @@ export function decodeMessage({ payload, properties }: IPublishPacket): BrokerMe
   for (const [name, value] of Object.entries(properties?.userProperties ?? {}))
     header[name.toLowerCase()] = Array.isArray(value) ? (value.at(-1) ?? '') : value
   // A copy: the library may have cut it out of what came with it.
-  return { header, body: Uint8Array.from(payload as Buffer) }
+  return { header, body: new Uint8Array(payload as Buffer) }
 }

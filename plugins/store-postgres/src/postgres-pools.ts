@@ -27,8 +27,15 @@ export class PostgresPools implements AsyncDisposable {
     this.#log = log
   }
 
-  /** Runs one statement within `timeoutMs`, waiting for a connection included. */
-  async query(text: string, values: readonly unknown[] = []): Promise<{ rows: Row[]; count: number }> {
+  /**
+   * Runs one statement within `timeoutMs`, waiting for a connection included.
+   * @param name Under which the server keeps it prepared on each connection, always for this text. @default it does not
+   */
+  async query(
+    text: string,
+    values: readonly unknown[] = [],
+    name?: string,
+  ): Promise<{ rows: Row[]; count: number }> {
     const end = performance.now() + this.#options.timeoutMs
     const client = await this.#connect()
     const onError = () => undefined
@@ -36,6 +43,7 @@ export class PostgresPools implements AsyncDisposable {
     try {
       const result = await client.query<unknown[]>({
         text,
+        name,
         values: [...values],
         rowMode: 'array',
         query_timeout: Math.max(1, Math.ceil(end - performance.now())),

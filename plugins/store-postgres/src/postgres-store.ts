@@ -141,7 +141,7 @@ class PostgresStore implements Store {
   async get(key: string, { signal }: CallOptions = {}): Promise<Uint8Array | undefined> {
     this.#ready(signal)
     const text = `SELECT value FROM ${this.#table} WHERE key = $1 AND ${live}`
-    const { rows } = await abortable(this.#pools.query(text, [keyBytes(key)]), signal)
+    const { rows } = await abortable(this.#pools.query(text, [keyBytes(key)], 'micrograft-get'), signal)
     const value = rows[0]?.[0] as Buffer | undefined
     return value && new Uint8Array(value.buffer, value.byteOffset, value.length)
   }
@@ -156,7 +156,7 @@ class PostgresStore implements Store {
       ` VALUES ($1, $2, now() + $3::float8 * interval '1 millisecond')` +
       ' ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at'
     // A copy: the statement may wait for a connection while the caller goes on.
-    await abortable(this.#pools.query(text, [bytes, Buffer.from(value), expiry ?? null]), signal)
+    await abortable(this.#pools.query(text, [bytes, Buffer.from(value), expiry ?? null], 'micrograft-set'), signal)
   }
 
   async delete(key: string, { signal }: CallOptions = {}): Promise<boolean> {
