@@ -60,7 +60,7 @@ export interface Checked {
 export function places(registries: readonly Registry[]): readonly Place[] {
   return [
     ...registries.map((registry): Place => ({ registry, broker: 'http' })),
-    { registry: 'etcd', broker: 'nats' },
+    { registry: 'nats', broker: 'nats' },
   ]
 }
 

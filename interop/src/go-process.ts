@@ -1,7 +1,6 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import type { Program } from './programs.js'
 import type { Settings } from './settings.js'
 
 /** A running program of go-micro, and the lines of JSON that it prints. */
@@ -12,7 +11,7 @@ export class GoProcess implements AsyncDisposable {
   #log = ''
   #wake: (() => void)[] = []
 
-  constructor(program: Program, command: 'server' | 'client', settings: Settings) {
+  constructor(program: string, command: 'server' | 'client', settings: Settings) {
     const { tag, etcdPort, natsPort, registries } = settings
     const flags = {
       tag,
@@ -21,11 +20,11 @@ export class GoProcess implements AsyncDisposable {
       registries: registries.join(),
     }
     const args = Object.entries(flags).map(([name, value]) => `-${name}=${value}`)
-    this.#child = spawn(program.path, [command, ...args])
+    this.#child = spawn(program, [command, ...args])
     this.#closed = once(this.#child, 'close').then(() => this.#told())
     this.#child.stdin.on('error', () => undefined)
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.#log = (this.#log + text).slice(-20_000)
+      this.#log = (this.#log + text).slice(-500_000)
     })
     createInterface(this.#child.stdout).on('line', (line) => {
       // Some versions log there.

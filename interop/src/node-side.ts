@@ -2,29 +2,38 @@ import { Plugin as natsBroker } from '@micrograft/broker-nats'
 import { Plugin as etcdRegistry } from '@micrograft/registry-etcd'
 import { Plugin as natsRegistry } from '@micrograft/registry-nats'
 import { createService, type Service, type ServiceOptions } from 'micrograft'
-import { places, protocols, type Place, type Protocol } from './cells.js'
+import { places, type Place } from './cells.js'
 import { read, type Message } from './message.js'
 import { say } from './say.js'
-import { serviceName, topicName, type Settings } from './settings.js'
+import { nameAt, type Settings } from './settings.js'
 
-/** The services of this side: for each registry one for each protocol, and for each place one that calls, publishes and hears. */
+/** What the subjects of go-micro's nats registry begin with, where that is not what they began with at first. */
+const natsPrefixes: Readonly<Record<string, string>> = {
+  v5: 'micro.nats',
+  v6: 'micro.nats',
+}
+
+/** The services of this side: for each registry one that is called, and for each place one that calls, publishes and hears. */
 export class NodeSide implements AsyncDisposable {
   readonly #settings: Settings
+  readonly #natsPrefix: string | undefined
   readonly #services: Service[] = []
   readonly #callers = new Map<string, Service>()
   readonly #heard = new Set<string>()
   #hear: (() => void)[] = []
 
-  private constructor(settings: Settings) {
+  private constructor(settings: Settings, natsPrefix: string | undefined) {
     this.#settings = settings
+    this.#natsPrefix = natsPrefix
   }
 
-  static async start(settings: Settings, versions: readonly string[]): Promise<NodeSide> {
-    const side = new NodeSide(settings)
+  /** @param version Of go-micro, for which this side is. */
+  static async start(settings: Settings, version: string): Promise<NodeSide> {
+    const side = new NodeSide(settings, natsPrefixes[version])
     try {
       for (const place of places(settings.registries)) {
-        await side.#addCaller(place, versions)
-        if (place.broker === 'http') for (const each of protocols) await side.#addGreeter(place, each)
+        await side.#addCaller(place)
+        if (place.broker === 'http') await side.#addGreeter(place)
       }
     } catch (error) {
       await side[Symbol.asyncDispose]()
@@ -60,26 +69,26 @@ export class NodeSide implements AsyncDisposable {
     await Promise.allSettled(this.#services.map((each) => each.stop()))
   }
 
-  async #addGreeter(place: Place, protocol: Protocol): Promise<void> {
-    const name = serviceName(this.#settings, 'js', protocol)
-    // Longer than any deadline of the run's.
-    const service = createService({ ...this.#options(place), name, server: protocol, graceMs: 100 })
+  async #addGreeter(place: Place): Promise<void> {
+    const name = nameAt(this.#settings, 'js', place)
+    const service = createService({
+      ...this.#options(place),
+      name,
+      server: this.#settings.protocol,
+      graceMs: 100,
+    })
     service.handle('Say', say)
     this.#services.push(service)
     await service.start()
   }
 
-  async #addCaller(place: Place, versions: readonly string[]): Promise<void> {
+  async #addCaller(place: Place): Promise<void> {
     const service = createService({ ...this.#options(place), name: `${this.#settings.tag}-caller` })
     this.#services.push(service)
     this.#callers.set(`${place.registry}-${place.broker}`, service)
     await service.start()
-    for (const version of versions) {
-      for (const protocol of protocols) {
-        const topic = `${topicName(this.#settings, 'js', protocol, place)}-${version}`
-        await service.subscribe<Message>(topic, (message) => this.#take(topic, read(message)))
-      }
-    }
+    const topic = nameAt(this.#settings, 'js', place)
+    await service.subscribe<Message>(topic, (message) => this.#take(topic, read(message)))
   }
 
   #take(topic: string, text: string): void {
@@ -97,7 +106,13 @@ export class NodeSide implements AsyncDisposable {
     }
     return {
       plugins: [etcdRegistry, natsRegistry, natsBroker],
-      registry: { use: registry, options: { addresses: addresses[registry] } },
+      registry: {
+        use: registry,
+        options: {
+          addresses: addresses[registry],
+          ...(registry === 'nats' && this.#natsPrefix !== undefined && { prefix: this.#natsPrefix }),
+        },
+      },
       broker: { use: broker, options: { addresses: addresses[broker] } },
       logger: 'noop',
     }

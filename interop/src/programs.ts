@@ -5,6 +5,8 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { protocols, type Protocol } from './cells.js'
+import { bringSources } from './sources.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const sources = join(root, 'interop/go')
@@ -12,13 +14,14 @@ const built = join(root, '.cache/interop')
 /** Under which import path of go-micro the program is written. */
 const written = 'go-micro.dev/v5'
 
-/** A program of one version of go-micro. */
-export interface Program {
+/** A version of go-micro, and its programs where there are any. */
+export interface Release {
   /** As its folder, e.g. `v2`. */
   readonly version: string
   /** What its go.mod names, e.g. `2.9.1`. */
   readonly release: string
-  readonly path: string
+  /** Their paths, or why there are none. */
+  readonly programs: Readonly<Record<Protocol, string>> | { readonly whyNone: string }
 }
 
 /** What Go says of itself, e.g. `go1.26.8`; `undefined` where there is none. */
@@ -31,15 +34,15 @@ export async function goVersion(): Promise<string | undefined> {
   }
 }
 
-/** Builds the program of every version that there is; one whose sources have not changed is there already. */
-export async function buildPrograms(toolchain: string): Promise<readonly Program[]> {
+/** Builds the programs of every version; those whose sources have not changed are there already. */
+export async function buildPrograms(toolchain: string): Promise<readonly Release[]> {
   const versions = (await readdir(sources)).filter((name) => /^v\d+$/.test(name)).sort()
-  const programs: Program[] = []
-  for (const version of versions) programs.push(await buildProgram(version, toolchain))
-  return programs
+  const releases: Release[] = []
+  for (const version of versions) releases.push(await buildRelease(version, toolchain))
+  return releases
 }
 
-async function buildProgram(version: string, toolchain: string): Promise<Program> {
+async function buildRelease(version: string, toolchain: string): Promise<Release> {
   const mod = await readFile(join(sources, version, 'go.mod'), 'utf8')
   const [, path, release] = /^\t(\S*go-micro\S*\/v\d) v(\S+)$/m.exec(mod) ?? []
   if (path === undefined || release === undefined)
@@ -48,16 +51,28 @@ async function buildProgram(version: string, toolchain: string): Promise<Program
   const hash = createHash('sha256').update(toolchain)
   for (const [name, text] of files) hash.update(`\0${name}\0${text}`)
   const folder = join(built, version)
-  const program: Program = { version, release, path: join(folder, 'program') }
   const [stamp, state] = [join(folder, 'stamp'), hash.digest('hex')]
-  if (existsSync(stamp) && (await readFile(stamp, 'utf8')) === state) return program
-  process.stdout.write(`building the program of go-micro ${release}\n`)
+  const programs = { mucp: join(folder, 'mucp'), grpc: join(folder, 'grpc') }
+  if (existsSync(stamp) && (await readFile(stamp, 'utf8')) === state) return { version, release, programs }
+  process.stdout.write(`building the programs of go-micro ${release}\n`)
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
+  const [, commit] = /=> \.\/go-micro \/\/ ([0-9a-f]{40})$/m.exec(mod) ?? []
+  if (commit !== undefined) {
+    const whyNone = await bringSources(`v${release}`, commit, join(folder, 'go-micro'))
+    if (whyNone !== undefined) return { version, release, programs: { whyNone } }
+  }
   for (const [name, text] of files) await writeFile(join(folder, name), text)
-  await go(['build', '-buildvcs=false', '-mod=readonly', '-ldflags=-s -w', '-o', 'program', '.'], folder)
+  try {
+    await go(['mod', 'download'], folder)
+  } catch (error) {
+    const why = `its modules were not to be had: ${(error as Error).message.trim().split('\n').at(-1)}`
+    return { version, release, programs: { whyNone: why } }
+  }
+  const flags = ['-buildvcs=false', '-mod=readonly', '-ldflags=-s -w']
+  for (const each of protocols) await go(['build', ...flags, `-tags=${each}`, '-o', each, '.'], folder)
   await writeFile(stamp, state)
-  return program
+  return { version, release, programs }
 }
 
 /** The program's own files and those of the version, by name, with the version's import path. */
@@ -70,17 +85,6 @@ async function filesOf(version: string, path: string): Promise<readonly (readonl
     }
   }
   return files
-}
-
-/** Why there is no program of a version whose module is this; `undefined` where there could be one. */
-export async function whyNone(module: string): Promise<string | undefined> {
-  try {
-    await go(['list', '-m', '-mod=mod', `${module}@latest`], join(sources, 'v5'))
-    return undefined
-  } catch (error) {
-    const [status] = /\b\d{3} [A-Z][a-z]+( [A-Z][a-z]+)*/.exec((error as Error).message) ?? []
-    return `Go's module proxy does not give ${module} (${status ?? 'no answer'}), so no program of it can be built here`
-  }
 }
 
 async function go(args: readonly string[], folder: string): Promise<string> {

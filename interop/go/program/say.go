@@ -24,7 +24,12 @@ func (*Say) Fail(_ context.Context, req, _ *Message) error {
 }
 
 func (*Say) Meta(ctx context.Context, _, rsp *Message) error {
-	rsp.Name, _ = metadata.Get(ctx, "X-Tenant")
+	name, found := metadata.Get(ctx, "X-Tenant")
+	if !found {
+		// Since v6 a handler behind gRPC sees the names as gRPC writes them.
+		name, _ = metadata.Get(ctx, "x-tenant")
+	}
+	rsp.Name = name
 	return nil
 }
 
@@ -47,7 +52,7 @@ func (*Say) Wait(ctx context.Context, _, _ *Message) error {
 
 // send gives each message time to leave: over mucp those that do not share one buffer, and all become the last.
 func send(stream server.Stream, message *Message) error {
-	defer time.Sleep(5 * time.Millisecond)
+	defer time.Sleep(50 * time.Millisecond)
 	return stream.Send(message)
 }
 

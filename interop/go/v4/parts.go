@@ -2,30 +2,18 @@ package main
 
 import (
 	bnats "github.com/go-micro/plugins/v4/broker/nats"
-	cgrpc "github.com/go-micro/plugins/v4/client/grpc"
 	"github.com/go-micro/plugins/v4/registry/etcd"
 	rnats "github.com/go-micro/plugins/v4/registry/nats"
-	sgrpc "github.com/go-micro/plugins/v4/server/grpc"
 	"go-micro.dev/v4/broker"
-	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
-	"go-micro.dev/v4/server"
+	"go-micro.dev/v4/selector"
 )
 
 const version = "v4"
 
-func newServer(protocol string, opts ...server.Option) server.Server {
-	if protocol == "grpc" {
-		return sgrpc.NewServer(opts...)
-	}
-	return server.NewServer(opts...)
-}
-
-func newClient(protocol string, opts ...client.Option) client.Client {
-	if protocol == "grpc" {
-		return cgrpc.NewClient(opts...)
-	}
-	return client.NewClient(opts...)
+// newSelector makes one of a client's own: otherwise all clients of a process share one, and so the registry of the last.
+func newSelector(r registry.Registry) selector.Selector {
+	return selector.NewSelector(selector.Registry(r))
 }
 
 func newRegistry(name, address string) registry.Registry {

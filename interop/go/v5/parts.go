@@ -3,29 +3,17 @@ package main
 import (
 	"go-micro.dev/v5/broker"
 	bnats "go-micro.dev/v5/broker/nats"
-	"go-micro.dev/v5/client"
-	cgrpc "go-micro.dev/v5/client/grpc"
 	"go-micro.dev/v5/registry"
 	"go-micro.dev/v5/registry/etcd"
 	rnats "go-micro.dev/v5/registry/nats"
-	"go-micro.dev/v5/server"
-	sgrpc "go-micro.dev/v5/server/grpc"
+	"go-micro.dev/v5/selector"
 )
 
 const version = "v5"
 
-func newServer(protocol string, opts ...server.Option) server.Server {
-	if protocol == "grpc" {
-		return sgrpc.NewServer(opts...)
-	}
-	return server.NewRPCServer(opts...)
-}
-
-func newClient(protocol string, opts ...client.Option) client.Client {
-	if protocol == "grpc" {
-		return cgrpc.NewClient(opts...)
-	}
-	return client.NewClient(opts...)
+// newSelector makes one of a client's own: otherwise all clients of a process share one, and so the registry of the last.
+func newSelector(r registry.Registry) selector.Selector {
+	return selector.NewSelector(selector.Registry(r))
 }
 
 func newRegistry(name, address string) registry.Registry {

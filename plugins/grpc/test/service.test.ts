@@ -224,6 +224,39 @@ test('a flag switches client and server to plugin files, and back, with the same
   ])
 })
 
+test('flags or variables alone take a program that was written for grpc to another client and server', async () => {
+  const program = async (mine: string[], theirs: string[] = mine, env: Record<string, string> = {}) => {
+    const code = { plugins, client: 'grpc', server: 'grpc', ...local() }
+    const greeter = createService({ name: 'switched', ...code })
+    greeter.handle('Say', { Hello: async ({ name }: { name: string }) => ({ msg: `Hello ${name}` }) })
+    const caller = createService({ name: 'caller', ...code })
+    try {
+      await greeter.init(mine, env)
+      await greeter.start()
+      await caller.init(theirs, env)
+      await caller.start()
+      const reply = await caller.client.call('switched', 'Say.Hello', { name: 'John' })
+      return [reply, greeter.record.nodes[0]?.metadata['protocol'], caller.use('client').protocol]
+    } finally {
+      await caller.stop()
+      await greeter.stop()
+    }
+  }
+  const hello = { msg: 'Hello John' }
+  assert.deepEqual(await program([]), [hello, 'grpc', 'grpc'])
+  for (const other of ['rpc', 'mucp']) {
+    assert.deepEqual(await program([`--client=${other}`, `--server=${other}`]), [hello, other, other])
+    assert.deepEqual(await program([], [], { MICRO_CLIENT: other, MICRO_SERVER: other }), [
+      hello,
+      other,
+      other,
+    ])
+    // Only one side is switched: the node says how it is called.
+    assert.deepEqual(await program([], [`--client=${other}`]), [hello, 'grpc', other])
+    assert.deepEqual(await program([`--server=${other}`], []), [hello, other, 'grpc'])
+  }
+})
+
 test('no call is lost while client and server are swapped', async () => {
   const greeter = createService({ name: 'swapped', plugins, server: 'grpc', ...local() })
   greeter.handle('Say', { Hello: async ({ name }: { name: string }) => ({ msg: `Hello ${name}` }) })

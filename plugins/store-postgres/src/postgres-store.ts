@@ -156,7 +156,10 @@ class PostgresStore implements Store {
       ` VALUES ($1, $2, now() + $3::float8 * interval '1 millisecond')` +
       ' ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at'
     // A copy: the statement may wait for a connection while the caller goes on.
-    await abortable(this.#pools.query(text, [bytes, Buffer.from(value), expiry ?? null], 'micrograft-set'), signal)
+    await abortable(
+      this.#pools.query(text, [bytes, Buffer.from(value), expiry ?? null], 'micrograft-set'),
+      signal,
+    )
   }
 
   async delete(key: string, { signal }: CallOptions = {}): Promise<boolean> {

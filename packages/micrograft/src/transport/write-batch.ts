@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { type WriteBuffers, writeBufferBytes } from './write-buffers.js'
 
 /** What is put together leaves once it is this much, and at the end of the tick. Found by measuring. */
-const flushBytes = 8192
+const flushBytes = 2048
 
 /** The writes of one tick to one socket, put together so that they leave in one. */
 export class WriteBatch {
