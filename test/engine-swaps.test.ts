@@ -116,8 +116,6 @@ class Load implements AsyncDisposable {
 
 // Side by side: most of their time they wait for each other's servers.
 describe('under load', { concurrency: true }, () => {
-  // The old broker is heard for as long as something may still be on its way in it.
-  const heard = { watchMs: 200, drainMs: 20_000 } as const
   const brokers: readonly [name: string, server: KindName, options?: () => object][] = [
     ['nats', 'nats', () => ({ prefix: `core-${run}` })],
     ['nats', 'nats', () => ({ prefix: run, jetstream: { stream: run, maxBytes: 10_000_000 } })],
@@ -149,12 +147,12 @@ describe('under load', { concurrency: true }, () => {
         })
         await load.goesOn()
         await service.swap('broker', plugin(`broker-${name}`), {
-          ...heard,
+          ...now,
           options: { ...options?.(), addresses: addresses(server) },
         })
         assert.equal(service.use('broker').name, name)
         await load.goesOn()
-        await service.swap('broker', 'memory', heard)
+        await service.swap('broker', 'memory', now)
         await load.goesOn()
         await load.end()
         const complete = () => [queued, all].every((counts) => published.every((n) => counts.has(n)))

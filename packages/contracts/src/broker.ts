@@ -49,6 +49,8 @@ export interface BrokerCapabilities {
   readonly ordered: boolean
   /** Subscribers in other processes get messages. */
   readonly crossProcess: boolean
+  /** `publish` may resolve while the message is still on its way to subscribers. @default false */
+  readonly deliversLater?: boolean | undefined
 }
 
 /**

@@ -57,6 +57,7 @@ class MqttBroker implements Broker {
     durable: false,
     ordered: true,
     crossProcess: true,
+    deliversLater: true,
   }
   readonly #settings: Settings
   readonly #link: MqttLink

@@ -78,7 +78,13 @@ class NatsBroker implements Broker {
     this.#limits = limits
     this.#log = log
     const kept = queues !== undefined
-    this.capabilities = Object.freeze({ redelivery: kept, durable: kept, ordered: true, crossProcess: true })
+    this.capabilities = Object.freeze({
+      redelivery: kept,
+      durable: kept,
+      ordered: true,
+      crossProcess: true,
+      deliversLater: true,
+    })
   }
 
   async publish(topic: string, message: BrokerMessage, { signal }: CallOptions = {}): Promise<void> {

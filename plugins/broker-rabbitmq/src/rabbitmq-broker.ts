@@ -53,6 +53,7 @@ class RabbitmqBroker implements Broker {
     durable: true,
     ordered: true,
     crossProcess: true,
+    deliversLater: true,
   }
   readonly #settings: Settings
   readonly #publishing: Link

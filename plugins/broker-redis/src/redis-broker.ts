@@ -115,6 +115,7 @@ class RedisBroker implements Broker {
     durable: true,
     ordered: true,
     crossProcess: true,
+    deliversLater: true,
   }
   readonly #commands: RedisLink
   readonly #link: LinkOptions

@@ -15,6 +15,10 @@ interface Kept {
   ended: boolean
 }
 
+/** How long nothing must have come from a broker that delivers later until it is left, and how long that is waited for at most, in milliseconds. */
+const quietMs = 100
+const mostMs = 1000
+
 /**
  * Subscriptions are the host's. They are made on the new broker, in the same queue group, before the
  * old one drains, so that nothing published in between is missed; while there are two, a message of
@@ -24,6 +28,8 @@ export function brokerKeeper(slot: SlotView<Broker>): Keeper<Broker> {
   const kept = new Set<Kept>()
   /** Brokers that subscriptions are on: one, or two while they overlap. */
   const live = new Set<Generation<Broker>>()
+  /** When a message last came from a broker. */
+  const heardAt = new WeakMap<Generation<Broker>, number>()
 
   /** Makes `subscription` on every broker that is live, also on one that became so meanwhile. */
   async function cover(subscription: Kept): Promise<void> {
@@ -31,11 +37,11 @@ export function brokerKeeper(slot: SlotView<Broker>): Keeper<Broker> {
       const missing = [...live].find((generation) => !subscription.made.has(generation))
       if (!missing || subscription.ended) return
       const { topic, handler, options, once } = subscription
-      const making = missing.component.subscribe(
-        topic,
-        once ? (delivery: Delivery) => once.handle(delivery, handler) : handler,
-        options,
-      )
+      const take = (delivery: Delivery) => {
+        if (live.size > 1) heardAt.set(missing, performance.now())
+        return once ? once.handle(delivery, handler) : handler(delivery)
+      }
+      const making = missing.component.subscribe(topic, take, options)
       subscription.made.set(missing, making)
       try {
         const made = await making
@@ -60,6 +66,24 @@ export function brokerKeeper(slot: SlotView<Broker>): Keeper<Broker> {
         if (live.size < 2) once?.rest()
       }),
     )
+  }
+
+  /**
+   * What such a broker has taken it may still have to deliver. One whose engine is that of the other too goes
+   * on to get new messages, so this has an end.
+   */
+  async function emptied(generation: Generation<Broker>, deadlineMs: number): Promise<void> {
+    if (kept.size === 0 || !generation.component.capabilities.deliversLater) return
+    const end = performance.now() + Math.min(mostMs, deadlineMs)
+    await generation.idle(end - performance.now())
+    let quietSince = performance.now()
+    for (;;) {
+      const now = performance.now()
+      quietSince = Math.max(quietSince, heardAt.get(generation) ?? 0)
+      const until = Math.min(quietSince + quietMs, end)
+      if (now >= until) return
+      await new Promise((resolve) => setTimeout(resolve, until - now))
+    }
   }
 
   async function end(subscription: Kept): Promise<void> {
@@ -104,6 +128,9 @@ export function brokerKeeper(slot: SlotView<Broker>): Keeper<Broker> {
         throw error
       }
     },
-    release: (old) => leave(old),
+    async release(old, deadlineMs) {
+      if (live.size > 1) await emptied(old, deadlineMs)
+      await leave(old)
+    },
   }
 }
