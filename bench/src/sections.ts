@@ -44,7 +44,7 @@ export interface SectionedSuite {
 }
 
 const fullRounds = 5
-const fullMs = 1500
+const fullMs = 1000
 
 /** A suite whose report is a section for each of its parts. */
 export function sectioned(suite: SectionedSuite): Suite {
