@@ -90,7 +90,8 @@ export const streamEndCases: readonly Case<ClientServerSubject>[] = [
           },
         }),
       )
-      const stream = await client.stream(node, request('Stream.Wait', '', { timeoutMs: 40 }))
+      // Long enough to open it on a busy machine.
+      const stream = await client.stream(node, request('Stream.Wait', '', { timeoutMs: 200 }))
       await assert.rejects(collect(stream.messages), code('timeout'))
       await until('the handler is told', () => reason)
     },
