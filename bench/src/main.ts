@@ -31,7 +31,7 @@ ${Object.entries(suites)
   .join('\n')}
 
   --quick  few rounds: a smoke test, whose figures are worth nothing; writes no results of itself
-  --only   these parts alone; writes no results of itself
+  --only   these parts alone; writes results only where --out says
   --out    where results are written (default: bench/results)`
 
 function refuse(message: string): never {
@@ -78,5 +78,5 @@ await suite.run({
   quick,
   only,
   out: folder ?? (quick || only.length > 0 ? undefined : results),
-  command: `npm run bench -- ${[name, ...(quick ? ['--quick'] : [])].join(' ')}`,
+  command: `npm run bench -- ${[name, ...(quick ? ['--quick'] : []), ...(only.length > 0 ? [`--only ${only.join(',')}`] : [])].join(' ')}`,
 })

@@ -68,8 +68,17 @@ async function runSections(suite: SectionedSuite, { quick, only, out, command }:
   const run: Run = { folder, around, quick, rounds, ms, warmUpMs: quick ? 30 : ms, say, possible }
   try {
     const sections: Record<string, Section> = {}
-    for (const [part, measure] of Object.entries(suite.parts))
-      if (only.length === 0 || only.includes(part)) sections[part] = await measure(run)
+    for (const [part, measure] of Object.entries(suite.parts)) {
+      if (only.length > 0 && !only.includes(part)) continue
+      try {
+        sections[part] = await measure(run)
+      } catch (error) {
+        // What the other parts took an hour to find is not lost for it.
+        console.error(error)
+        process.exitCode = 1
+        sections[part] = { data: undefined, markdown: `## ${part}\n\nNot measured: it failed.\n` }
+      }
+    }
     const goals = Object.values(sections).flatMap((each) => each.goals ?? [])
     const minutes = (performance.now() - began) / 60_000
     const date = new Date().toISOString().slice(0, 10)

@@ -184,16 +184,16 @@ export function stateOf(set: HandlerSet): Readonly<Record<string, unknown>> {
 /** `definition`, with the generation that it is of. */
 function held(definition: EndpointDefinition, generation: Generation<HandlerSet>): ServedEndpoint {
   const { kind } = definition
-  // Own methods of a set may use `this`.
-  const handle = (request: never, context: HandlerContext) => definition.handle(request, context)
-  if (kind !== 'unary' && kind !== 'client') return { ...definition, handle, of: generation }
+  const isCounted = kind === 'unary' || kind === 'client'
   return {
     ...definition,
     of: generation,
+    // Called on the definition: own methods of a set may use `this`.
     handle(request: never, context: HandlerContext) {
-      if (!generation.tally) return handle(request, context)
-      const result = (async () => handle(request, context))()
-      generation.watch(result, generation.tally)
+      const { tally } = generation
+      if (!isCounted || !tally) return definition.handle(request, context)
+      const result = (async () => definition.handle(request, context))()
+      generation.watch(result, tally)
       return result
     },
   }
