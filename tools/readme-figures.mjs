@@ -82,7 +82,7 @@ function rpcFigures(results) {
   return `
 ${table(['', ...heads], rows)}
 
-A record of 100 bytes of JSON there and back between two processes, with everything on that a service has: choosing a node, deadline, metadata, slots. Medians of ${results.rounds} rounds on one machine (${place(results)}). 10 KB, Protocol Buffers, memory, start-up and what was to be reached are in [bench/results/rpc.md](bench/results/rpc.md); how each is made fair, in [bench/README.md](bench/README.md).
+A record of 100 bytes of JSON there and back between two processes, with everything on that a service has: choosing a node, deadline, metadata, slots. Medians of ${results.rounds} rounds on one machine (${place(results)}). Processor time, memory and what was to be reached are in [bench/results/rpc.md](bench/results/rpc.md); how each is made fair, in [bench/README.md](bench/README.md).
 
 ![Calls per second against calls in flight](bench/results/rpc-in-flight-throughput.svg)
 
