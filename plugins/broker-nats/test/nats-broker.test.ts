@@ -50,7 +50,7 @@ after(async () => {
 
 test('says what holds in each mode', options, async () => {
   await using core = await openBroker(at())
-  const always = { ordered: true, crossProcess: true }
+  const always = { ordered: true, crossProcess: true, deliversLater: true }
   assert.deepEqual(core.capabilities, { redelivery: false, durable: false, ...always })
   await using queues = await openBroker(kept())
   assert.deepEqual(queues.capabilities, { redelivery: true, durable: true, ...always })
