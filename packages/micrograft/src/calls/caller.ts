@@ -65,14 +65,11 @@ export class Caller implements AsyncDisposable {
     request: unknown,
     options: RequestOptions = noOptions,
   ): Promise<O> {
-    const { metadata = options.parent?.metadata ?? noMetadata, signal } = options
-    const local = service === this.#options.service ? this.#local(options) : undefined
     const chains = this.#options.chains()
-    if (!chains.isAroundCalls)
-      return this.#go(local, service, endpoint, request, metadata, options) as Promise<O>
-    return chains.call({ service, endpoint, metadata, signal, stream: false, request }, (context) =>
-      this.#go(local, service, endpoint, context.request, context.metadata, options),
-    ) as Promise<O>
+    const reply = chains.isAroundCalls
+      ? this.#behind(chains, service, endpoint, request, options)
+      : this.#go(service, endpoint, request, metadataOf(options), options)
+    return reply as Promise<O>
   }
 
   /** Opens a stream to an endpoint of any streaming kind. What goes wrong shows where the stream is read or written. */
@@ -81,7 +78,8 @@ export class Caller implements AsyncDisposable {
     endpoint: string,
     options: RequestOptions = {},
   ): CallStream<I, O> {
-    const { metadata = options.parent?.metadata ?? noMetadata, signal } = options
+    const { signal } = options
+    const metadata = metadataOf(options)
     const contentType = options.contentType ?? json
     const codec = this.#options.codec(contentType)
     return openStream<I, O>(codec, options.onMetadata, (messages, opened) =>
@@ -169,11 +167,6 @@ export class Caller implements AsyncDisposable {
     for (const each of selections) if (each.status === 'fulfilled') await each.value[Symbol.asyncDispose]()
   }
 
-  /** Where a call of the service to itself is made, unless the caller wants a certain node. */
-  #local({ address, select }: RequestOptions): LocalCalls | undefined {
-    return address === undefined && select === undefined ? this.#options.local() : undefined
-  }
-
   /** Another try, on another node where there is one, after a call of the service to itself failed. */
   readonly #again: Again = (call, error, nodes) => {
     const { retries = this.#options.defaults.retries, retryIf = isRetryable, backoff, signal } = call.options
@@ -189,18 +182,34 @@ export class Caller implements AsyncDisposable {
     })
   }
 
+  #behind(
+    chains: Chains,
+    service: string,
+    endpoint: string,
+    request: unknown,
+    options: RequestOptions,
+  ): Promise<unknown> {
+    const { signal } = options
+    const context = { service, endpoint, metadata: metadataOf(options), signal, stream: false, request }
+    return chains.call(context, ({ request: value, metadata }) =>
+      this.#go(service, endpoint, value, metadata, options),
+    )
+  }
+
+  /** Calls the service itself here where it can, unless the caller wants a certain node. */
   #go(
-    local: LocalCalls | undefined,
     service: string,
     endpoint: string,
     request: unknown,
     metadata: Metadata,
     options: RequestOptions,
   ): Promise<unknown> {
-    const definition = local?.find(endpoint)
-    return definition && local
-      ? local.call(definition, endpoint, request, metadata, options, this.#again)
-      : this.#reach(service, endpoint, request, metadata, options)
+    if (service === this.#options.service && options.address === undefined && options.select === undefined) {
+      const local = this.#options.local()
+      const served = local?.find(endpoint)
+      if (served && local) return local.call(served, endpoint, request, metadata, options, this.#again)
+    }
+    return this.#reach(service, endpoint, request, metadata, options)
   }
 
   /** Calls a node over a network. @param avoid Nodes that are called only where there is no other. */
@@ -279,6 +288,10 @@ export class Caller implements AsyncDisposable {
     }
     return selection
   }
+}
+
+function metadataOf({ metadata, parent }: RequestOptions): Metadata {
+  return metadata ?? parent?.metadata ?? noMetadata
 }
 
 function isStream(value: unknown): value is AsyncIterable<unknown> {

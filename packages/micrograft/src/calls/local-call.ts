@@ -22,30 +22,32 @@ export interface LocalOwner {
   settled(call: LocalCall): void
 }
 
-/** A call that never leaves the process: what the handler knows of it, and what the caller waits for. */
+/**
+ * A call that never leaves the process: what the handler knows of it, and what the caller waits for.
+ *
+ * Its fields are declared only, and get their values in the constructor: V8 11 takes 25 ns for the
+ * initializers of a class, those of `#private` fields among them, and a call is 120.
+ */
 export class LocalCall implements HandlerContext {
-  readonly definition: ServedEndpoint
-  readonly endpoint: string
-  readonly metadata: Metadata
-  readonly request: unknown
-  readonly options: RequestOptions
-  /** 0 has none. */
-  readonly timeoutMs: number
-  readonly again: Again
+  declare readonly served: ServedEndpoint
+  declare readonly endpoint: string
+  declare readonly metadata: Metadata
+  declare readonly request: unknown
+  declare readonly options: RequestOptions
+  /** Milliseconds; 0 and less, and `Infinity`, stand for no deadline. */
+  declare readonly timeoutMs: number
+  declare readonly again: Again
   /** Its place among the deadlines, once it has waited for a turn: few do. */
-  timed: LocalDeadline | undefined = undefined
+  declare timed: LocalDeadline | undefined
   /** The caller has its answer; the handler may still be at work. */
-  ended: boolean = false
-  readonly #owner: LocalOwner
-  #replyMetadata: Record<string, string> | undefined = undefined
-  #controller: AbortController | undefined = undefined
-  #reason: ServiceError | undefined = undefined
-  #reject: ((error: unknown) => void) | undefined = undefined
-  #onAbort: (() => void) | undefined = undefined
+  declare ended: boolean
+  declare private readonly owner: LocalOwner
+  declare private reject: ((error: unknown) => void) | undefined
+  declare private seldom: Seldom | undefined
 
   constructor(
     owner: LocalOwner,
-    definition: ServedEndpoint,
+    served: ServedEndpoint,
     endpoint: string,
     request: unknown,
     metadata: Metadata,
@@ -53,42 +55,51 @@ export class LocalCall implements HandlerContext {
     timeoutMs: number,
     again: Again,
   ) {
-    this.#owner = owner
-    this.definition = definition
+    this.served = served
     this.endpoint = endpoint
-    this.request = request
     this.metadata = metadata
+    this.request = request
     this.options = options
     this.timeoutMs = timeoutMs
     this.again = again
+    this.timed = undefined
+    this.ended = false
+    this.owner = owner
+    this.reject = undefined
+    this.seldom = undefined
   }
 
   get service(): string {
-    return this.#owner.service
+    return this.owner.service
   }
 
   get remote(): string {
     return 'local'
   }
 
+  get isTimed(): boolean {
+    return this.timeoutMs > 0 && this.timeoutMs < Infinity
+  }
+
   get replyMetadata(): Record<string, string> {
-    return (this.#replyMetadata ??= {})
+    return (this.more.replyMetadata ??= {})
   }
 
   /** The clock is read for who looks at it: that costs as much as the rest of a call. */
   get deadline(): number | undefined {
-    if (this.timeoutMs === 0) return undefined
+    if (!this.isTimed) return undefined
     const now = DeadlineWheel.now()
     this.timed ??= new LocalDeadline(this, now)
     return Date.now() + (this.timed.dueAt - now)
   }
 
   get signal(): AbortSignal {
-    if (!this.#controller) {
-      this.#controller = new AbortController()
-      if (this.#reason) this.#controller.abort(this.#reason)
+    const { more } = this
+    if (!more.controller) {
+      more.controller = new AbortController()
+      if (more.reason) more.controller.abort(more.reason)
     }
-    return this.#controller.signal
+    return more.controller.signal
   }
 
   /** What the caller gets where the handler gave `value`. */
@@ -106,19 +117,19 @@ export class LocalCall implements HandlerContext {
   /** Waits for what the handler gives later. */
   wait(result: PromiseLike<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#reject = reject
-      this.#listen()
+      this.reject = reject
+      if (this.options.signal || this.options.parent) this.listen()
       result.then(
         (value) => {
-          this.definition.of?.leave()
+          this.served.of?.leave()
           if (this.ended) return
-          this.#settle()
+          this.settle()
           resolve(this.answer(value))
         },
         (thrown: unknown) => {
-          this.definition.of?.leave()
-          const outcome = this.#owner.failed(this, thrown)
-          if (!this.ended) this.#settle()
+          this.served.of?.leave()
+          const outcome = this.owner.failed(this, thrown)
+          if (!this.ended) this.settle()
           resolve(outcome)
           outcome.catch(() => undefined)
         },
@@ -129,29 +140,44 @@ export class LocalCall implements HandlerContext {
   /** Ends it for the caller with `reason`; the handler is told that nobody waits. */
   cancel(reason: unknown): void {
     if (this.ended) return
-    this.#settle()
-    this.#reason = ServiceError.from(reason, 'canceled', this.service)
-    this.#controller?.abort(this.#reason)
-    this.#reject?.(reason)
+    this.settle()
+    const { more } = this
+    more.reason = ServiceError.from(reason, 'canceled', this.service)
+    more.controller?.abort(more.reason)
+    this.reject?.(reason)
   }
 
-  #listen(): void {
+  private listen(): void {
     const { signal, parent } = this.options
-    if (!signal && !parent) return
-    this.#onAbort = () => this.cancel(signal?.aborted ? signal.reason : parent?.signal.reason)
-    signal?.addEventListener('abort', this.#onAbort)
-    parent?.signal.addEventListener('abort', this.#onAbort)
+    const onAbort = () => this.cancel(signal?.aborted ? signal.reason : parent?.signal.reason)
+    this.more.onAbort = onAbort
+    signal?.addEventListener('abort', onAbort)
+    parent?.signal.addEventListener('abort', onAbort)
   }
 
-  #settle(): void {
+  private settle(): void {
     this.ended = true
-    if (this.#onAbort) {
-      this.options.signal?.removeEventListener('abort', this.#onAbort)
-      this.options.parent?.signal.removeEventListener('abort', this.#onAbort)
-      this.#onAbort = undefined
+    const onAbort = this.seldom?.onAbort
+    if (onAbort) {
+      this.options.signal?.removeEventListener('abort', onAbort)
+      this.options.parent?.signal.removeEventListener('abort', onAbort)
     }
-    this.#owner.settled(this)
+    this.owner.settled(this)
   }
+
+  private get more(): Seldom {
+    return (this.seldom ??= {})
+  }
+}
+
+/** What few calls have. */
+interface Seldom {
+  replyMetadata?: Record<string, string>
+  /** Made for a handler that looks at its signal. */
+  controller?: AbortController
+  /** Why it was ended. */
+  reason?: ServiceError
+  onAbort?: () => void
 }
 
 /** When a local call is to end. */

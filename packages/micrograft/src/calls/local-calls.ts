@@ -19,6 +19,12 @@ export interface LocalCallsOptions {
   readonly nodes: () => readonly Node[]
 }
 
+/** Calls that began in one turn. */
+interface Young {
+  readonly calls: LocalCall[]
+  count: number
+}
+
 /** So many calls that wait may have begun in one turn until they are looked after before its end. */
 const maxYoung = 256
 
@@ -31,7 +37,8 @@ export class LocalCalls implements LocalOwner {
   readonly #options: LocalCallsOptions
   readonly #wheel = new DeadlineWheel(true)
   /** Those that began in this turn: most have ended by its end, and no clock is read for them. */
-  #young: LocalCall[] = []
+  #young: Young | undefined
+  #isTurnWatched = false
   /** Those that wait without a deadline. */
   readonly #endless = new Set<LocalCall>()
   /** Calls that nobody has an answer to yet. */
@@ -48,15 +55,15 @@ export class LocalCalls implements LocalOwner {
   find(name: string): ServedEndpoint | undefined {
     if (this.#stopped) return undefined
     const found = this.#options.endpoints.find(name)
-    return found?.kind === 'unary' ? found : undefined
+    return found?.definition.kind === 'unary' ? found : undefined
   }
 
   /**
-   * @param definition What `find` gave, in the same turn.
+   * @param served What `find` gave, in the same turn.
    * @param again Makes another try, unless there is to be none.
    */
   call(
-    definition: ServedEndpoint,
+    served: ServedEndpoint,
     endpoint: string,
     request: unknown,
     metadata: Metadata,
@@ -66,23 +73,22 @@ export class LocalCalls implements LocalOwner {
     const { signal, parent } = options
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (parent?.signal.aborted) return Promise.reject(parent.signal.reason)
-    const allowedMs = allowed(options, this.#options)
-    if (allowedMs <= 0) return Promise.reject(deadlinePassed(endpoint, this.service))
-    const timeoutMs = allowedMs === Infinity ? 0 : allowedMs
-    const call = new LocalCall(this, definition, endpoint, request, metadata, options, timeoutMs, again)
-    definition.of?.enter()
+    const timeoutMs = parent
+      ? allowed(options, this.#options)
+      : (options.timeoutMs ?? this.#options.timeoutMs)
+    if (parent && timeoutMs <= 0) return Promise.reject(deadlinePassed(endpoint, this.service))
+    const call = new LocalCall(this, served, endpoint, request, metadata, options, timeoutMs, again)
+    let result: unknown
     try {
-      const result = runHandler(this.#options.chains, definition, request, call)
-      if (isPromise(result)) {
-        this.#watch(call)
-        return call.wait(result)
-      }
-      definition.of?.leave()
-      return Promise.resolve(call.answer(result))
+      result = runHandler(this.#options.chains, served.definition, request, call)
     } catch (thrown) {
-      definition.of?.leave()
       return this.failed(call, thrown)
     }
+    if (!isPromise(result)) return Promise.resolve(call.answer(result))
+    // What ended in the turn in which it was found needs nothing to stay for it.
+    served.of?.enter()
+    this.#watch(call)
+    return call.wait(result)
   }
 
   failed(call: LocalCall, thrown: unknown): Promise<unknown> {
@@ -92,8 +98,8 @@ export class LocalCalls implements LocalOwner {
   }
 
   settled(call: LocalCall): void {
-    if (call.timeoutMs === 0) this.#endless.delete(call)
-    else if (call.timed) this.#wheel.remove(call.timed)
+    if (call.timed) this.#wheel.remove(call.timed)
+    else if (!call.isTimed) this.#endless.delete(call)
     if (--this.#waiting === 0) this.#onIdle?.()
   }
 
@@ -117,20 +123,35 @@ export class LocalCalls implements LocalOwner {
 
   #watch(call: LocalCall): void {
     this.#waiting++
-    if (call.timeoutMs === 0) {
-      this.#endless.add(call)
-      return
+    const young = (this.#young ??= this.#beginTurn())
+    young.calls[young.count++] = call
+    if (young.count === maxYoung) this.#mature()
+  }
+
+  // Apart from `watch`, so that V8 puts all that a call needs into one piece of code: that is worth 20 ns of 120.
+  #beginTurn(): Young {
+    if (!this.#isTurnWatched) {
+      this.#isTurnWatched = true
+      setImmediate(() => {
+        this.#isTurnWatched = false
+        this.#mature()
+      })
     }
-    if (this.#young.length === 0) setImmediate(() => this.#mature())
-    if (this.#young.push(call) === maxYoung) this.#mature()
+    // oxlint-disable-next-line unicorn/no-new-array -- of its full length at once: one that grows is copied
+    return { calls: new Array<LocalCall>(maxYoung), count: 0 }
   }
 
   /** Gives those that are not answered yet their place among the deadlines. */
   #mature(): void {
     const young = this.#young
-    this.#young = []
+    if (!young) return
+    this.#young = undefined
     const now = DeadlineWheel.now()
-    for (const call of young)
-      if (!call.ended) this.#wheel.add((call.timed ??= new LocalDeadline(call, now)), now)
+    for (let i = 0; i < young.count; i++) {
+      const call = young.calls[i] as LocalCall
+      if (call.ended) continue
+      if (!call.isTimed) this.#endless.add(call)
+      else this.#wheel.add((call.timed ??= new LocalDeadline(call, now)), now)
+    }
   }
 }

@@ -15,9 +15,10 @@ const namePattern = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
 const asyncGenerator = Object.getPrototypeOf(async function* () {}) as object
 
 /** An endpoint that a request is handed to. */
-export interface ServedEndpoint extends EndpointDefinition {
+export interface ServedEndpoint {
+  readonly definition: EndpointDefinition
   /** What it is part of, where that may be replaced: a request enters it when it finds the endpoint, and leaves at its end. */
-  readonly of?: { enter(): void; leave(): void } | undefined
+  readonly of: { enter(): void; leave(): void } | undefined
 }
 
 /** Endpoints that may change while the service runs. */
@@ -29,7 +30,7 @@ export interface MoreEndpoints {
 
 /** The endpoints of one service by `Type.Method`: its own, and those of plugins. */
 export class Endpoints {
-  readonly #definitions = new Map<string, EndpointDefinition>()
+  readonly #own = new Map<string, ServedEndpoint>()
   readonly #more: () => MoreEndpoints | undefined
 
   /** @param more Those of plugins, once they are there. */
@@ -41,28 +42,28 @@ export class Endpoints {
   add(type: string, group: EndpointGroup): void {
     const found = endpointDefinitions(type, group)
     for (const [name] of found) {
-      if (this.#definitions.has(name))
+      if (this.#own.has(name))
         throw new ServiceError(
           'conflict',
           `the endpoint ${name} is handled already; take the first out, or name this one otherwise`,
         )
     }
-    for (const [name, definition] of found) this.#definitions.set(name, definition)
+    for (const [name, definition] of found) this.#own.set(name, { definition, of: undefined })
   }
 
   /** What kind of endpoint it is; `undefined` where there is none. */
   kind(name: string): EndpointDefinition['kind'] | undefined {
-    return (this.#definitions.get(name) ?? this.#more()?.peek(name))?.kind
+    return (this.#own.get(name)?.definition ?? this.#more()?.peek(name))?.kind
   }
 
   /** The endpoint for a call that begins now. */
   find(name: string): ServedEndpoint | undefined {
-    return this.#definitions.get(name) ?? this.#more()?.find(name)
+    return this.#own.get(name) ?? this.#more()?.find(name)
   }
 
   /** Whether the service itself handles it. */
   owns(name: string): boolean {
-    return this.#definitions.has(name)
+    return this.#own.has(name)
   }
 
   get names(): readonly string[] {
@@ -84,7 +85,10 @@ export class Endpoints {
   }
 
   get #all(): readonly (readonly [string, EndpointDefinition])[] {
-    return [...this.#definitions, ...(this.#more()?.all ?? [])]
+    return [
+      ...[...this.#own].map(([name, { definition }]) => [name, definition] as const),
+      ...(this.#more()?.all ?? []),
+    ]
   }
 }
 

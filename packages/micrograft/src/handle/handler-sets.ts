@@ -8,6 +8,7 @@ import type { Candidate, Generation } from '../components/generation.js'
 import type { Keeper } from '../components/keeper.js'
 import { Slot } from '../components/slot.js'
 import type { SlotReport, SwapEvent } from '../components/swap-options.js'
+import type { Tally } from '../components/tally.js'
 import { endpointDefinitions, type ServedEndpoint } from './endpoints.js'
 
 export interface HandlerSetsOptions {
@@ -19,18 +20,23 @@ export interface HandlerSetsOptions {
 }
 
 type Definitions = ReadonlyMap<string, EndpointDefinition>
-interface Found {
-  readonly slot: Slot<'handler'>
-  readonly served: ServedEndpoint
+/** An endpoint of a generation. */
+interface Served extends ServedEndpoint {
+  readonly of: Generation<HandlerSet>
 }
 
-type Served = ReadonlyMap<string, ServedEndpoint>
+interface Found {
+  readonly slot: Slot<'handler'>
+  readonly served: Served
+}
+
+type ServedByName = ReadonlyMap<string, Served>
 
 /** Endpoints that come from plugins of type handler: one slot for each plugin, by its name. */
 export class HandlerSets implements AsyncDisposable {
   readonly #options: HandlerSetsOptions
   readonly #slots = new Map<string, Slot<'handler'>>()
-  readonly #served = new WeakMap<object, Served>()
+  readonly #served = new WeakMap<object, ServedByName>()
   /** What was found for a call: right while calls of its slot go to that generation alone. */
   readonly #found = new Map<string, Found>()
 
@@ -79,7 +85,9 @@ export class HandlerSets implements AsyncDisposable {
   /** The endpoint for a call that begins now: where two versions share calls, that of the one whose turn it is. */
   find(endpoint: string): ServedEndpoint | undefined {
     const found = this.#found.get(endpoint)
-    return found && found.slot.only === found.served.of ? found.served : this.#search(endpoint)
+    if (!found || found.slot.only !== found.served.of) return this.#search(endpoint)
+    const { served } = found
+    return served.of.tally ? watched(served, served.of.tally) : served
   }
 
   #search(endpoint: string): ServedEndpoint | undefined {
@@ -88,7 +96,7 @@ export class HandlerSets implements AsyncDisposable {
       const served = this.#of(slot.pick()).get(endpoint) ?? this.#anyOf(slot, endpoint)
       if (!served) continue
       this.#found.set(endpoint, { slot, served })
-      return served
+      return served.of.tally ? watched(served, served.of.tally) : served
     }
     return undefined
   }
@@ -97,7 +105,7 @@ export class HandlerSets implements AsyncDisposable {
   peek(endpoint: string): EndpointDefinition | undefined {
     for (const slot of this.#slots.values()) {
       const found = this.#anyOf(slot, endpoint)
-      if (found) return found
+      if (found) return found.definition
     }
     return undefined
   }
@@ -105,7 +113,8 @@ export class HandlerSets implements AsyncDisposable {
   /** Every endpoint with its definition, of what calls go to. */
   get all(): readonly (readonly [string, EndpointDefinition])[] {
     const all: (readonly [string, EndpointDefinition])[] = []
-    for (const { current } of this.#slots.values()) if (current) all.push(...this.#of(current))
+    for (const { current } of this.#slots.values())
+      if (current) for (const [name, { definition }] of this.#of(current)) all.push([name, definition])
     return all
   }
 
@@ -124,7 +133,7 @@ export class HandlerSets implements AsyncDisposable {
     this.#slots.clear()
   }
 
-  #anyOf(slot: Slot<'handler'>, endpoint: string): ServedEndpoint | undefined {
+  #anyOf(slot: Slot<'handler'>, endpoint: string): Served | undefined {
     for (const generation of slot.serving) {
       const found = this.#of(generation).get(endpoint)
       if (found) return found
@@ -132,12 +141,11 @@ export class HandlerSets implements AsyncDisposable {
     return undefined
   }
 
-  #of(generation: Generation<HandlerSet>): Served {
+  #of(generation: Generation<HandlerSet>): ServedByName {
     let served = this.#served.get(generation)
     if (!served) {
-      served = new Map(
-        [...this.#define(generation.component)].map(([name, each]) => [name, held(each, generation)]),
-      )
+      const definitions = this.#define(generation.component)
+      served = new Map([...definitions].map(([name, definition]) => [name, { definition, of: generation }]))
       this.#served.set(generation, served)
     }
     return served
@@ -181,20 +189,13 @@ export function stateOf(set: HandlerSet): Readonly<Record<string, unknown>> {
   return set.dehydrate ? { state: structuredClone(set.dehydrate()) } : {}
 }
 
-/** `definition`, with the generation that it is of. */
-function held(definition: EndpointDefinition, generation: Generation<HandlerSet>): ServedEndpoint {
-  const { kind } = definition
-  const isCounted = kind === 'unary' || kind === 'client'
-  return {
-    ...definition,
-    of: generation,
-    // Called on the definition: own methods of a set may use `this`.
-    handle(request: never, context: HandlerContext) {
-      const { tally } = generation
-      if (!isCounted || !tally) return definition.handle(request, context)
-      const result = (async () => definition.handle(request, context))()
-      generation.watch(result, tally)
-      return result
-    },
+/** As `served`, with how its calls end counted. */
+function watched({ definition, of }: Served, tally: Tally): ServedEndpoint {
+  if (definition.kind !== 'unary' && definition.kind !== 'client') return { definition, of }
+  const handle = (request: never, context: HandlerContext) => {
+    const result = (async () => definition.handle(request, context))()
+    of.watch(result, tally)
+    return result
   }
+  return { definition: { ...definition, handle }, of }
 }

@@ -1,12 +1,11 @@
-import type { CallContext, HandlerContext, Metadata } from '@micrograft/contracts'
+import type { CallContext, EndpointDefinition, HandlerContext, Metadata } from '@micrograft/contracts'
 import type { Chains } from '../middleware/chain.js'
-import type { ServedEndpoint } from './endpoints.js'
 import { validate } from './validate.js'
 
 /** Calls the handler of a unary endpoint, behind middleware and schema where there are any. */
 export function runHandler(
   chains: Chains,
-  definition: ServedEndpoint,
+  definition: EndpointDefinition,
   request: unknown,
   context: HandlerContext,
 ): unknown {

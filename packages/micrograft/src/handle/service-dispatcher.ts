@@ -38,7 +38,7 @@ export class ServiceDispatcher implements Dispatcher {
   }
 
   async unary(request: ServerRequest, body: Uint8Array): Promise<ServerReply> {
-    const definition = this.#enter(request.endpoint)
+    const { definition, of } = this.#enter(request.endpoint)
     try {
       const codec = this.#options.codec(request.contentType)
       const context = new RequestContext(request)
@@ -49,12 +49,12 @@ export class ServiceDispatcher implements Dispatcher {
     } catch (error) {
       throw this.#failure(error, request)
     } finally {
-      definition.of?.leave()
+      of?.leave()
     }
   }
 
   async stream(request: ServerRequest, stream: ServerStream): Promise<Metadata> {
-    const definition = this.#enter(request.endpoint)
+    const { definition, of } = this.#enter(request.endpoint)
     try {
       const codec = this.#options.codec(request.contentType)
       const context = new RequestContext(request)
@@ -77,16 +77,16 @@ export class ServiceDispatcher implements Dispatcher {
     } catch (error) {
       throw this.#failure(error, request)
     } finally {
-      definition.of?.leave()
+      of?.leave()
     }
   }
 
   /** The endpoint; from here on what it is part of has the request, also while that is in middleware. */
   #enter(endpoint: string): ServedEndpoint {
-    const definition = this.#options.endpoints.find(endpoint)
-    if (definition) {
-      definition.of?.enter()
-      return definition
+    const served = this.#options.endpoints.find(endpoint)
+    if (served) {
+      served.of?.enter()
+      return served
     }
     const { service, endpoints } = this.#options
     throw new ServiceError(
