@@ -1,16 +1,6 @@
-import {
-  ServiceError,
-  type ClientReply,
-  type ClientRequest,
-  type ClientStream,
-  type Codec,
-  type Metadata,
-  type Node,
-  type Selection,
-  type Selector,
-} from '@micrograft/contracts'
+import { ServiceError, type Metadata } from '@micrograft/contracts'
 import type { Chains } from '../middleware/chain.js'
-import { Attempts, deadlinePassed, isRetryable, joined, type CallDefaults, type Clients } from './attempts.js'
+import { deadlinePassed, isRetryable, joined } from './attempts.js'
 import { backoffMs, wait } from './backoff.js'
 import type {
   CallStream,
@@ -22,16 +12,11 @@ import type {
 import { openStream } from './call-stream.js'
 import type { Again } from './local-call.js'
 import type { LocalCalls } from './local-calls.js'
+import { json, NetworkCalls, type NetworkCallsOptions } from './network-calls.js'
 import { serviceCalls } from './service-calls.js'
 
-export interface CallerOptions {
+export interface CallerOptions extends NetworkCallsOptions {
   readonly service: string
-  readonly defaults: CallDefaults
-  readonly codec: (contentType: string) => Codec
-  readonly client: Clients
-  /** Resolves when the service's own client is there, so that its protocol is known. */
-  readonly ready: () => Promise<unknown>
-  readonly selector: Selector
   readonly chains: () => Chains
   /** Where calls of the service to itself are made while it serves; `undefined` where they go to any node. */
   readonly local: () => LocalCalls | undefined
@@ -39,17 +24,15 @@ export interface CallerOptions {
 
 const noMetadata: Metadata = Object.freeze({})
 const noOptions: RequestOptions = Object.freeze({})
-const json = 'application/json'
 
-/** Calls other services: chooses a node, tries again, holds deadlines, goes through middleware. */
+/** Calls services: through middleware, and then in this process or over the network. */
 export class Caller implements AsyncDisposable {
   readonly #options: CallerOptions
-  readonly #selections = new Map<string, Promise<Selection>>()
-  /** Those that are there: a call need not wait a turn for them. */
-  readonly #selected = new Map<string, Selection>()
+  readonly #network: NetworkCalls
 
   constructor(options: CallerOptions) {
     this.#options = options
+    this.#network = new NetworkCalls(options)
   }
 
   /**
@@ -87,7 +70,7 @@ export class Caller implements AsyncDisposable {
         .chains()
         .call({ service, endpoint, metadata, signal, stream: true, request: messages }, async (context) => {
           const about = { service, endpoint, contentType, metadata: context.metadata }
-          return opened(await this.#openOn(about, { timeoutMs: 0, ...options }), context.request)
+          return opened(await this.#network.open(about, { timeoutMs: 0, ...options }), context.request)
         }),
     )
   }
@@ -161,10 +144,7 @@ export class Caller implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const selections = await Promise.allSettled(this.#selections.values())
-    this.#selections.clear()
-    this.#selected.clear()
-    for (const each of selections) if (each.status === 'fulfilled') await each.value[Symbol.asyncDispose]()
+    await this.#network[Symbol.asyncDispose]()
   }
 
   /** Another try, on another node where there is one, after a call of the service to itself failed. */
@@ -178,7 +158,7 @@ export class Caller implements AsyncDisposable {
       const timeoutMs = deadline === undefined ? 0 : deadline - Date.now()
       if (timeoutMs < 0) throw deadlinePassed(call.endpoint, call.service)
       const options = { ...call.options, retries: retries - 1, timeoutMs }
-      return this.#reach(call.service, call.endpoint, call.request, call.metadata, options, nodes())
+      return this.#network.call(call.service, call.endpoint, call.request, call.metadata, options, nodes())
     })
   }
 
@@ -209,84 +189,7 @@ export class Caller implements AsyncDisposable {
       const served = local?.find(endpoint)
       if (served && local) return local.call(served, endpoint, request, metadata, options, this.#again)
     }
-    return this.#reach(service, endpoint, request, metadata, options)
-  }
-
-  /** Calls a node over a network. @param avoid Nodes that are called only where there is no other. */
-  async #reach(
-    service: string,
-    endpoint: string,
-    request: unknown,
-    metadata: Metadata,
-    options: RequestOptions,
-    avoid?: readonly Node[],
-  ): Promise<unknown> {
-    const contentType = options.contentType ?? json
-    const body = this.#options.codec(contentType).encode(request)
-    const attempts = this.#attempts(service, endpoint, options, avoid)
-    let selection = this.#selected.get(service)
-    const isKnown = selection !== undefined || options.address !== undefined
-    if (options.address !== undefined) selection = undefined
-    else selection ??= await this.#select(service)
-    for (;;) {
-      const client = attempts.next(selection, !isKnown)
-      const { node, timeoutMs, callOptions } = attempts
-      let reply: ClientReply
-      try {
-        reply = await client.call(
-          node,
-          { service, endpoint, contentType, metadata, timeoutMs, body },
-          callOptions,
-        )
-      } catch (error) {
-        await attempts.failed(error)
-        continue
-      }
-      attempts.succeeded()
-      options.onMetadata?.(reply.metadata)
-      return this.#options.codec(reply.contentType || contentType).decode(reply.body)
-    }
-  }
-
-  async #openOn(about: Omit<ClientRequest, 'timeoutMs'>, options: RequestOptions): Promise<ClientStream> {
-    const attempts = this.#attempts(about.service, about.endpoint, options, undefined)
-    const selection = options.address === undefined ? await this.#select(about.service) : undefined
-    for (;;) {
-      const client = attempts.next(selection, true)
-      const { node, timeoutMs, callOptions } = attempts
-      try {
-        const stream = await client.stream(node, { ...about, timeoutMs }, callOptions)
-        attempts.succeeded()
-        return stream
-      } catch (error) {
-        await attempts.failed(error)
-      }
-    }
-  }
-
-  #attempts(
-    service: string,
-    endpoint: string,
-    options: RequestOptions,
-    avoid: readonly Node[] | undefined,
-  ): Attempts {
-    const { defaults, client } = this.#options
-    return new Attempts(service, endpoint, options, defaults, client, avoid)
-  }
-
-  /** The nodes of a service, once they are known. */
-  #select(service: string): Promise<Selection> {
-    let selection = this.#selections.get(service)
-    if (!selection) {
-      const { selector, ready } = this.#options
-      selection = ready().then(() => selector.select(service))
-      this.#selections.set(service, selection)
-      selection.then(
-        (known) => this.#selected.set(service, known),
-        () => this.#selections.delete(service),
-      )
-    }
-    return selection
+    return this.#network.call(service, endpoint, request, metadata, options)
   }
 }
 

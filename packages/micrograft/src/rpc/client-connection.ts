@@ -13,6 +13,7 @@ import { FrameType, highestVersion, lowestVersion, type Hello } from './frame.js
 import { FrameReader } from './frame-reader.js'
 import { cancelFrame, goAwayFrame, helloFrame, pingFrame } from './frame-writer.js'
 import { Outbox } from './outbox.js'
+import { SignsOfLife } from './signs-of-life.js'
 import { SentTargets } from './target-table.js'
 
 const noBytes = Buffer.alloc(0)
@@ -56,15 +57,12 @@ export class ClientConnection implements RangeHandler {
   /** Frames that came and exchanges that were started, to see whether anything happens. */
   #received = 0
   #started = 0
-  #seenReceived = 0
-  #seenStarted = 0
-  #heardAt = 0
-  #usedAt = 0
-  #pingedAt: number | undefined
+  readonly #life: SignsOfLife
 
   private constructor(options: ClientConnectionOptions, watcher: ConnectionWatcher) {
     this.#options = options
     this.#watcher = watcher
+    this.#life = new SignsOfLife(options)
   }
 
   /** Connects and waits for the server's hello. */
@@ -182,27 +180,20 @@ export class ClientConnection implements RangeHandler {
   /** Looks for signs of life, and closes what is not used. */
   tick(now: number): void {
     if (this.#over || !this.#connection) return
-    const { pingIntervalMs, pingTimeoutMs, idleMs } = this.#options
-    if (this.#seenReceived !== this.#received || this.#heardAt === 0) {
-      this.#seenReceived = this.#received
-      this.#heardAt = now
-      this.#pingedAt = undefined
-    } else if (this.#pingedAt !== undefined) {
-      if (now - this.#pingedAt >= pingTimeoutMs) {
+    switch (this.#life.look(now, this.#received, this.#started, this.#open > 0)) {
+      case 'silent':
+        this.outbox.send(pingFrame(FrameType.ping, this.#received % 0x7fff_ffff))
+        break
+      case 'dead':
         this.destroy(
-          new ServiceError('unavailable', `${this.#remote} did not answer a ping within ${pingTimeoutMs} ms`),
+          new ServiceError(
+            'unavailable',
+            `${this.#remote} did not answer a ping within ${this.#options.pingTimeoutMs} ms`,
+          ),
         )
-        return
-      }
-    } else if (now - this.#heardAt >= pingIntervalMs) {
-      this.#pingedAt = now
-      this.outbox.send(pingFrame(FrameType.ping, this.#received % 0x7fff_ffff))
-    }
-    if (this.#open > 0 || this.#seenStarted !== this.#started || this.#usedAt === 0) {
-      this.#seenStarted = this.#started
-      this.#usedAt = now
-    } else if (now - this.#usedAt >= idleMs) {
-      this.close()
+        break
+      case 'unused':
+        this.close()
     }
   }
 

@@ -3,15 +3,15 @@ import {
   type Connection,
   type Dispatcher,
   type Message,
-  type Metadata,
   type ServerReply,
 } from '@micrograft/contracts'
 import type { RangeHandler } from '../transport/bare-messages.js'
 import { protocolError } from '../transport/protocol-error.js'
 import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
-import { FrameType, highestVersion, lowestVersion, maxNameBytes, type Hello } from './frame.js'
+import { FrameType, highestVersion, lowestVersion, type Hello } from './frame.js'
 import { FrameReader } from './frame-reader.js'
-import { endFrame, errorFrame, goAwayFrame, helloFrame, pingFrame, replyHead } from './frame-writer.js'
+import { errorFrame, goAwayFrame, helloFrame, pingFrame } from './frame-writer.js'
+import { OpenRequests } from './open-requests.js'
 import { Outbox } from './outbox.js'
 import { IncomingRequest, type RequestOwner } from './server-request.js'
 import { IncomingStream } from './server-stream.js'
@@ -38,11 +38,6 @@ export interface ServerConnectionOwner {
   changed(connection: ServerConnection): void
 }
 
-interface Open {
-  readonly request: IncomingRequest
-  readonly stream: IncomingStream | undefined
-}
-
 /** One connection of a client. */
 export class ServerConnection implements RangeHandler, RequestOwner {
   readonly remote: string
@@ -53,10 +48,8 @@ export class ServerConnection implements RangeHandler, RequestOwner {
   readonly #outbox: Outbox
   readonly #reader = new FrameReader()
   readonly #targets: ReceivedTargets
-  readonly #open: (Open | undefined)[] = []
+  readonly #open: OpenRequests
   #peer: Hello | undefined
-  /** Handlers that have not ended, also where nobody waits for them any longer. */
-  #running = 0
   #streams = 0
   #over = false
   #draining = false
@@ -74,6 +67,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
       if (congested) connection.pause()
       else connection.resume()
     })
+    this.#open = new OpenRequests(this.#outbox, owner.wheel, () => owner.changed(this))
     const { maxFrameBytes, maxCalls, maxTargets, windowBytes, windowMessages } = owner.options
     this.#outbox.send(
       helloFrame({
@@ -89,7 +83,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
   }
 
   get running(): number {
-    return this.#running
+    return this.#open.running
   }
 
   get greeted(): boolean {
@@ -119,14 +113,15 @@ export class ServerConnection implements RangeHandler, RequestOwner {
   closed(): void {
     this.#over = true
     this.#outbox.end()
-    this.#abortAll(new ServiceError('canceled', `the caller ${this.remote} is gone`))
+    this.#open.abandon(new ServiceError('canceled', `the caller ${this.remote} is gone`))
     this.#owner.changed(this)
   }
 
   expired(request: IncomingRequest): void {
-    const error = new ServiceError('timeout', `${request.endpoint} did not end within the caller's deadline`)
-    request.abort(error)
-    this.#fail(request, error)
+    this.#open.abort(
+      request,
+      new ServiceError('timeout', `${request.endpoint} did not end within the caller's deadline`),
+    )
   }
 
   retire(): void {
@@ -150,11 +145,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
   /** Answers what is open with `error` and aborts it, and takes nothing more. */
   abort(error: ServiceError): void {
     this.#aborted = true
-    for (const open of this.#open) {
-      if (!open) continue
-      open.request.abort(error)
-      this.#fail(open.request, error)
-    }
+    this.#open.abortAll(error)
   }
 
   close(): Promise<void> {
@@ -167,7 +158,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     this.#outbox.send(goAwayFrame('protocol', error.message))
     this.#outbox.end()
     this.#over = true
-    this.#abortAll(new ServiceError('canceled', `the caller ${this.remote} broke the protocol`))
+    this.#open.abandon(new ServiceError('canceled', `the caller ${this.remote} broke the protocol`))
     void this.#connection.close()
   }
 
@@ -216,6 +207,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
       )
     }
     this.#peer = hello
+    this.#open.maxFrameBytes = hello.maxFrameBytes
   }
 
   #greeting(): Hello {
@@ -227,8 +219,8 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     this.#greeting()
     const request = this.#request(reader)
     const body = reader.rest()
-    if (!this.#admit(request, 'unary')) return
-    this.#open[request.slot] = { request, stream: undefined }
+    if (!this.#admits(request, 'unary')) return
+    this.#open.add(request, undefined)
     let reply: Promise<ServerReply>
     try {
       reply = this.#owner.dispatcher.unary(request, body)
@@ -236,8 +228,8 @@ export class ServerConnection implements RangeHandler, RequestOwner {
       reply = Promise.reject(error as Error)
     }
     reply.then(
-      (reply) => this.#reply(request, reply),
-      (error: unknown) => this.#failed(request, error),
+      (reply) => this.#open.reply(request, reply),
+      (error: unknown) => this.#open.failed(request, error),
     )
   }
 
@@ -255,12 +247,12 @@ export class ServerConnection implements RangeHandler, RequestOwner {
       )
       return
     }
-    if (!this.#admit(request, 'stream')) return
+    if (!this.#admits(request, 'stream')) return
     const stream = new IncomingStream(
       { outbox: this.#outbox, slot: request.slot, window: peer, maxFrameBytes: peer.maxFrameBytes },
       this.#owner.options,
     )
-    this.#open[request.slot] = { request, stream }
+    this.#open.add(request, stream)
     this.#streams++
     void this.#serve(request, stream)
   }
@@ -270,10 +262,10 @@ export class ServerConnection implements RangeHandler, RequestOwner {
       const metadata = await this.#owner.dispatcher.stream(request, stream)
       await stream.settled()
       this.#streams--
-      this.#ended(request, metadata)
+      this.#open.ended(request, metadata)
     } catch (error) {
       this.#streams--
-      this.#failed(request, error)
+      this.#open.failed(request, error)
     } finally {
       stream.finish()
     }
@@ -284,7 +276,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     if (slot >= this.#owner.options.maxCalls) {
       throw protocolError(`a call uses the slot ${slot}, there are ${this.#owner.options.maxCalls}`)
     }
-    if (this.#open[slot]) throw protocolError(`a call uses the slot ${slot}, where another is open`)
+    if (this.#open.at(slot)) throw protocolError(`a call uses the slot ${slot}, where another is open`)
     const timeoutMs = reader.varint()
     const target = this.#targets.read(reader)
     const metadata = reader.metadata()
@@ -292,22 +284,17 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     return new IncomingRequest(this, slot, dueAt, target, metadata)
   }
 
-  /** Counts the request in, or answers why it is not taken. */
-  #admit(request: IncomingRequest, kind: 'unary' | 'stream'): boolean {
+  /** Whether the request is taken; where it is not, its caller is told why. */
+  #admits(request: IncomingRequest, kind: 'unary' | 'stream'): boolean {
     const refusal = this.#refusal(request, kind)
-    if (refusal) {
-      this.#outbox.send(errorFrame(request.slot, refusal))
-      return false
-    }
-    this.#running++
-    this.#owner.wheel.add(request)
-    return true
+    if (refusal) this.#outbox.send(errorFrame(request.slot, refusal))
+    return refusal === undefined
   }
 
   #refusal({ service, endpoint }: IncomingRequest, kind: 'unary' | 'stream'): ServiceError | undefined {
     if (this.#aborted) return new ServiceError('unavailable', `${service} takes no new calls; it stops`)
     const { maxCalls } = this.#owner.options
-    if (this.#running >= maxCalls) {
+    if (this.#open.running >= maxCalls) {
       return new ServiceError('overloaded', `the connection has ${maxCalls} calls under way already`)
     }
     const known = this.#owner.dispatcher.kind(endpoint)
@@ -322,7 +309,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
   /** A frame for a slot that is open, or was: what crossed its last frame is for nobody. */
   #onOpen(type: number, reader: FrameReader): void {
     const slot = reader.varint()
-    const open = this.#open[slot]
+    const open = this.#open.at(slot)
     if (!open) {
       if (slot >= this.#owner.options.maxCalls)
         throw protocolError(`a frame is for the slot ${slot}, which is none`)
@@ -330,9 +317,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     }
     const { request, stream } = open
     if (type === FrameType.cancel) {
-      const reason = reader.reason()
-      request.abort(reason)
-      this.#fail(request, reason)
+      this.#open.abort(request, reader.reason())
       return
     }
     if (!stream) throw protocolError(`a frame of type ${type} is for a call`)
@@ -349,85 +334,4 @@ export class ServerConnection implements RangeHandler, RequestOwner {
       stream.peerEnd()
     }
   }
-
-  #reply(request: IncomingRequest, { contentType, metadata, body }: ServerReply): void {
-    this.#running--
-    if (!request.answered) {
-      try {
-        const type = contentType === request.contentType ? '' : contentType
-        if (Buffer.byteLength(type) > maxNameBytes)
-          throw new ServiceError('internal', 'the content type is too long')
-        const head = replyHead(this.#outbox.scratch, request.slot, type, metadata)
-        this.#checkSize(head + body.length)
-        this.#outbox.sendParts(head, body)
-        this.#answered(request)
-      } catch (error) {
-        this.#fail(request, replyError(request, error))
-      }
-    }
-    this.#owner.changed(this)
-  }
-
-  #ended(request: IncomingRequest, metadata: Metadata): void {
-    this.#running--
-    if (!request.answered) {
-      try {
-        this.#answer(request, endFrame(request.slot, metadata))
-      } catch (error) {
-        this.#fail(request, replyError(request, error))
-      }
-    }
-    this.#owner.changed(this)
-  }
-
-  #failed(request: IncomingRequest, error: unknown): void {
-    this.#running--
-    this.#fail(request, ServiceError.from(error, 'internal', request.service))
-    this.#owner.changed(this)
-  }
-
-  #fail(request: IncomingRequest, error: ServiceError): void {
-    if (request.answered) return
-    this.#open[request.slot]?.stream?.finish(error)
-    this.#answer(request, errorFrame(request.slot, error))
-  }
-
-  /** @throws `too-large` for a frame above what the client takes. */
-  #answer(request: IncomingRequest, frame: Buffer): void {
-    this.#checkSize(frame.length)
-    this.#outbox.send(frame)
-    this.#answered(request)
-  }
-
-  #checkSize(bytes: number): void {
-    const { maxFrameBytes } = this.#greeting()
-    if (bytes <= maxFrameBytes) return
-    throw new ServiceError('too-large', `the reply has ${bytes} bytes, the caller takes ${maxFrameBytes}`)
-  }
-
-  #answered(request: IncomingRequest): void {
-    request.answered = true
-    this.#open[request.slot] = undefined
-    this.#owner.wheel.remove(request)
-  }
-
-  #abortAll(error: ServiceError): void {
-    for (const open of this.#open.splice(0)) {
-      if (!open) continue
-      open.request.answered = true
-      this.#owner.wheel.remove(open.request)
-      open.request.abort(error)
-      open.stream?.finish(error)
-    }
-  }
-}
-
-/** What the caller is told of a reply that cannot be sent. */
-function replyError({ endpoint, service }: IncomingRequest, cause: unknown): ServiceError {
-  const error = ServiceError.from(cause)
-  if (error.code === 'too-large') return error
-  return new ServiceError('internal', `the reply of ${endpoint} cannot be sent: ${error.message}`, {
-    id: service,
-    cause,
-  })
 }
