@@ -52,6 +52,13 @@ const assert = [`import x from 'node:assert'`, `import x from 'node:assert/stric
 const esbuild = [`import x from 'esbuild'`, `import type { X } from 'esbuild'`]
 const contracts = [`import x from '@micrograft/contracts'`, `import type { X } from '@micrograft/contracts'`]
 const plugin = [`import x from '@micrograft/plugin'`, `import x from '@micrograft/plugin/build'`]
+const kit = [`import x from '@micrograft/plugin-kit'`, `import type { X } from '@micrograft/plugin-kit'`]
+const natsLink = [`import x from '@micrograft/nats-link'`, `import type { X } from '@micrograft/nats-link'`]
+const redisLink = [
+  `import x from '@micrograft/redis-link'`,
+  `import type { X } from '@micrograft/redis-link'`,
+]
+const links = [...natsLink, ...redisLink]
 const framework = [`import x from 'micrograft'`, `import type { X } from 'micrograft'`]
 const testing = [`import x from '@micrograft/testing'`]
 const cli = [`import x from '@micrograft/cli'`]
@@ -60,37 +67,77 @@ const never = [
   `import x from '@micrograft/broker-nats'`,
   `import x from '@micrograft/plugin/dist/errors.js'`,
   `import x from '@micrograft/contracts/src/errors.js'`,
+  `import x from '@micrograft/plugin-kit/src/store-checks.js'`,
+  `import x from '@micrograft/nats-link/dist/outbox.js'`,
 ]
 
 /** The table of ARCHITECTURE.md, row by row. */
 const rows = {
   'packages/contracts/src': {
     may: ownFiles,
-    mayNot: [libraries, node, esbuild, plugin, framework, testing, cli],
+    mayNot: [libraries, node, esbuild, plugin, kit, links, framework, testing, cli],
   },
   'packages/plugin/src': {
     may: [ownFiles, node],
-    mayNot: [libraries, esbuild, contracts, framework, testing, cli],
+    mayNot: [libraries, esbuild, contracts, kit, links, framework, testing, cli],
   },
   'packages/plugin/src/build': {
     may: [ownFiles, node, esbuild, `import x from '../errors.js'`],
-    mayNot: [libraries, contracts, framework, testing, cli],
+    mayNot: [libraries, contracts, kit, links, framework, testing, cli],
   },
   'packages/micrograft/src': {
-    may: [ownFiles, node, contracts, plugin],
-    mayNot: [libraries, esbuild, testing, cli],
+    may: [ownFiles, node, contracts, plugin, kit],
+    mayNot: [libraries, esbuild, links, testing, cli],
   },
   'packages/testing/src': {
     may: [ownFiles, assert, contracts],
-    mayNot: [libraries, node, esbuild, plugin, framework, cli],
+    mayNot: [libraries, node, esbuild, plugin, kit, links, framework, cli],
+  },
+  'packages/plugin-kit/src': {
+    may: [ownFiles, contracts],
+    mayNot: [libraries, node, esbuild, plugin, links, framework, testing, cli],
+  },
+  'packages/nats-link/src': {
+    may: [ownFiles, node, contracts, `import x from '@nats-io/transport-node'`],
+    mayNot: [libraries, esbuild, plugin, kit, redisLink, framework, testing, cli, `import x from 'redis'`],
+  },
+  'packages/redis-link/src': {
+    may: [ownFiles, node, contracts, `import x from 'redis'`],
+    mayNot: [
+      libraries,
+      esbuild,
+      plugin,
+      kit,
+      natsLink,
+      framework,
+      testing,
+      cli,
+      `import x from '@nats-io/transport-node'`,
+    ],
   },
   'packages/cli/src': {
     may: [ownFiles, node, contracts, plugin, framework, `import x from 'commander'`],
-    mayNot: [libraries, esbuild, testing],
+    mayNot: [libraries, esbuild, kit, links, testing],
   },
   'plugins/store-redis/src': {
-    may: [ownFiles, node, contracts, `import x from 'redis'`, `import x from '@redis/client'`],
-    mayNot: [plugin, framework, testing, cli],
+    may: [
+      ownFiles,
+      node,
+      contracts,
+      kit,
+      redisLink,
+      `import x from 'redis'`,
+      `import x from '@redis/client'`,
+    ],
+    mayNot: [plugin, natsLink, framework, testing, cli],
+  },
+  'plugins/broker-nats/src': {
+    may: [ownFiles, node, contracts, kit, natsLink, `import x from '@nats-io/jetstream'`],
+    mayNot: [plugin, redisLink, framework, testing, cli],
+  },
+  'plugins/store-sqlite/src': {
+    may: [ownFiles, node, contracts, kit, `import x from 'sqlite'`],
+    mayNot: [plugin, links, framework, testing, cli],
   },
 }
 

@@ -14,24 +14,30 @@ export async function buildPluginFiles() {
   const { build } = await import(pathToFileURL(join(root, 'packages/plugin/dist/build/index.js')).href)
   for (const folder of readdirSync(join(root, 'plugins'))) {
     const place = join(root, 'plugins', folder)
-    const { micrograft } = JSON.parse(readFileSync(join(place, 'package.json'), 'utf8'))
+    const { micrograft, dependencies = {} } = JSON.parse(readFileSync(join(place, 'package.json'), 'utf8'))
+    const madeOf = [place, ...librariesOf(dependencies)].map((each) => join(each, 'dist'))
     for (const entry of micrograft.plugins) {
       const compiled = join(place, 'dist', basename(entry).replace(/ts$/, 'js'))
       const { Plugin } = await import(pathToFileURL(compiled).href)
       const { name, type, version } = Plugin
       const outFile = join(place, 'dist', `${type}-${name}.plugin.cjs`)
-      if (isOld(outFile, join(place, 'dist')))
-        await build(join(place, entry), { name, type, version, outFile })
+      if (isOld(outFile, madeOf)) await build(join(place, entry), { name, type, version, outFile })
       if (boxed.has(folder)) copy(outFile)
     }
   }
 }
 
-function isOld(path, folder) {
+/** Packages of this checkout that are bundled into the file. */
+function librariesOf(dependencies) {
+  const own = Object.keys(dependencies).filter((name) => name.startsWith('@micrograft/'))
+  return own.map((name) => join(root, 'packages', name.slice('@micrograft/'.length)))
+}
+
+function isOld(path, folders) {
   if (!existsSync(path)) return true
   const made = statSync(path).mtimeMs
-  return readdirSync(folder).some(
-    (name) => name.endsWith('.js') && statSync(join(folder, name)).mtimeMs > made,
+  return folders.some((folder) =>
+    readdirSync(folder).some((name) => name.endsWith('.js') && statSync(join(folder, name)).mtimeMs > made),
   )
 }
 

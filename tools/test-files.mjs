@@ -24,6 +24,8 @@ const waiting = [
   'plugins/grpc/dist-test/compliance.',
   'plugins/store-redis/',
   'plugins/store-nats/',
+  'packages/redis-link/',
+  'packages/nats-link/',
   'plugins/store-postgres/',
   'plugins/store-mysql/',
   'plugins/broker-nats/',
@@ -74,13 +76,15 @@ function list(folder) {
 }
 
 /**
- * What is tried on this Node alone: plugins of servers, which take long and look at no part of Node that
- * the rest does not, and what drives the whole machine. SQLite came with a later Node than the floor.
+ * What is tried on this Node alone: plugins of servers and their links, which take long and look at no part
+ * of Node that the rest does not, and what drives the whole machine. SQLite came with a later Node than the floor.
  * Of their inputs the fuzzers try a tenth on the others: see `FUZZ_SHARE` in test.mjs.
  */
 export function isForEveryVersion(path) {
   return (
-    !isHeavy(path) && (!path.startsWith('plugins/') || /sqlite|codec|grpc.*(compliance|service)/.test(path))
+    !isHeavy(path) &&
+    !/^packages\/(nats|redis)-link\//.test(path) &&
+    (!path.startsWith('plugins/') || /sqlite|codec|grpc.*(compliance|service)/.test(path))
   )
 }
 

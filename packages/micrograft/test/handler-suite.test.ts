@@ -41,7 +41,9 @@ function inPlaceOfAnother(make: Make<'handler'>): Make<'handler'> {
       make: async () => make({ ...state(), ...(options as object | undefined) }, context),
     })
     const old = await sets.add(candidate(() => ({})))
-    const add = sets.find('Counter.Add')?.definition.handle as unknown as (request: unknown) => Promise<unknown>
+    const add = sets.find('Counter.Add')?.definition.handle as unknown as (
+      request: unknown,
+    ) => Promise<unknown>
     if (options === undefined) await add({ by: 7 })
     const slot = sets.slot()
     await slot.swap(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deflateSync, inflateSync } from 'node:zlib'
+import { nodeRecords } from '@micrograft/plugin-kit'
 import {
   decodeDnsMessage,
   dnsTypes,
@@ -16,7 +17,6 @@ import {
   mdnsNode,
   serviceRecords,
 } from '../dist/registry/mdns-records.js'
-import { nodeRecords } from '../dist/registry/node-record.js'
 import { goMicro, goMicroText } from './support/go-micro-mdns.js'
 
 function greeter(id: string, address: string, changes = {}) {

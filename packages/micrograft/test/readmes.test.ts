@@ -31,6 +31,8 @@ async function blocksOf(name: string): Promise<readonly Block[]> {
 /** One README goes on with the files of those before it. */
 const readmes = ['contracts', 'testing', 'micrograft']
 const blocks = new Map(await Promise.all(readmes.map(async (name) => [name, await blocksOf(name)] as const)))
+/** What these show is part of a plugin, and compiles. */
+const parts = await Promise.all(['plugin-kit', 'nats-link', 'redis-link'].map(blocksOf))
 
 let folder = ''
 
@@ -48,7 +50,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }))
 
 test('every program of the READMEs names its file and compiles', async () => {
-  for (const { language, code, at } of [...blocks.values()].flat()) {
+  for (const { language, code, at } of [...blocks.values(), ...parts].flat()) {
     assert.match(language, /^(ts|sh|text)$/, at)
     if (language !== 'ts') continue
     const name = /^\/\/ (\S+\.ts)\n/.exec(code)?.[1]
@@ -82,6 +84,7 @@ for (const [name, all] of blocks) {
 }
 
 test('there is something to run in each README', () => {
+  assert.ok(parts.every((part) => part.some(({ language }) => language === 'ts')))
   for (const name of readmes) {
     const languages = blocks.get(name)?.map(({ language }) => language)
     assert.ok(languages?.includes('ts') && languages.includes('sh'), name)

@@ -157,6 +157,44 @@ test("gives the plugin the host's copy of this package", async (t) => {
   assert.deepEqual(host.versions('by-hand'), ['1.0.0'])
 })
 
+test('bundles a library of this project, and leaves to the host what that imports of the host', async (t) => {
+  const shop = await workshop(t)
+  const place = 'uses/node_modules/@micrograft'
+  await shop.write(
+    `${place}/contracts/package.json`,
+    JSON.stringify({
+      name: '@micrograft/contracts',
+      version: '0.1.0',
+      type: 'module',
+      exports: './index.js',
+    }),
+  )
+  await shop.write(`${place}/contracts/index.js`, `export const shared = {}`)
+  await shop.write(
+    `${place}/some-link/package.json`,
+    JSON.stringify({
+      name: '@micrograft/some-link',
+      version: '0.1.0',
+      type: 'module',
+      exports: './index.js',
+    }),
+  )
+  await shop.write(
+    `${place}/some-link/index.js`,
+    `import { shared } from '@micrograft/contracts'\nexport const link = () => shared`,
+  )
+  const entry = await shop.write('uses/entry.ts', `export { link } from '@micrograft/some-link'`)
+  const { path, manifest, inputs } = await build(entry, { outDir: shop.folder })
+  assert.deepEqual(manifest.host, { '@micrograft/contracts': '^0.1.0' })
+  assert.deepEqual(manifest.imports, ['@micrograft/contracts'])
+  assert.ok(inputs.some((input) => input.endsWith('some-link/index.js')))
+  const shared = {}
+  const contracts = { version: '0.1.0', modules: { '@micrograft/contracts': { shared } } }
+  const host = shop.platform({ host: { '@micrograft/contracts': contracts } })
+  const plugin = await host.open<{ link(): object }>(path)
+  assert.equal(plugin.lookup('link')(), shared)
+})
+
 test('takes the range that the package of the plugin asks for, else what fits the version installed', async (t) => {
   const shop = await workshop(t)
   const cases: [json: object, range: string][] = [

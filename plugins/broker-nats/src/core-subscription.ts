@@ -1,7 +1,7 @@
 import { ServiceError, type Logger, type Subscription } from '@micrograft/contracts'
+import type { NatsLink } from '@micrograft/nats-link'
 import type { Subscription as NatsSubscription } from '@nats-io/transport-node'
 import type { Handling } from './handling.js'
-import type { NatsLink } from './nats-link.js'
 
 export interface CoreLimits {
   readonly maxPendingMessages: number
@@ -71,12 +71,13 @@ export class CoreSubscription implements Subscription {
       }
       return
     }
+    if (count === 0 && this.#running < this.#handling.concurrency) return this.#handle(bytes)
     this.#waiting.push(bytes)
     this.#waitingBytes += bytes.byteLength
-    this.#next()
   }
 
-  #next(): void {
+  readonly #next = (): void => {
+    this.#running--
     while (this.#running < this.#handling.concurrency && this.#head < this.#waiting.length) {
       const bytes = this.#waiting[this.#head] as Uint8Array
       this.#waiting[this.#head++] = undefined
@@ -85,11 +86,7 @@ export class CoreSubscription implements Subscription {
         this.#head = 0
       }
       this.#waitingBytes -= bytes.byteLength
-      this.#running++
-      void this.#handling.handle(bytes, 0).then(() => {
-        this.#running--
-        this.#next()
-      })
+      this.#handle(bytes)
     }
     if (this.#head < this.#waiting.length) return
     if (this.#dropped > 0) {
@@ -97,5 +94,10 @@ export class CoreSubscription implements Subscription {
       this.#dropped = 0
     }
     if (this.#running === 0) this.#idle?.()
+  }
+
+  #handle(bytes: Uint8Array): void {
+    this.#running++
+    void this.#handling.handle(bytes, 0).then(this.#next)
   }
 }

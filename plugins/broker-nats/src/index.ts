@@ -3,7 +3,7 @@ import { natsBroker, type NatsBrokerOptions } from './nats-broker.js'
 
 export type { JetStreamOptions } from './jetstream-options.js'
 export type { NatsBrokerOptions } from './nats-broker.js'
-export type { NatsConnectionOptions, NatsTlsOptions } from './nats-options.js'
+export type { NatsConnectionOptions, NatsTlsOptions } from '@micrograft/nats-link'
 
 export const Plugin: PluginConfig<'broker'> = definePlugin<'broker', NatsBrokerOptions | undefined>({
   name: 'nats',

@@ -10,16 +10,21 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from '@micrograft/contracts'
+import {
+  connectionDefaults,
+  natsError,
+  NatsLink,
+  within,
+  type NatsConnectionOptions,
+} from '@micrograft/nats-link'
+import { requireQueue } from '@micrograft/plugin-kit'
 import { CoreSubscription, type CoreLimits } from './core-subscription.js'
 import { encodeEnvelope } from './envelope.js'
 import { Handling } from './handling.js'
 import { jetStreamSettings, type JetStreamOptions } from './jetstream-options.js'
-import { natsError } from './nats-error.js'
-import { NatsLink, within } from './nats-link.js'
-import { connectionDefaults, type NatsConnectionOptions } from './nats-options.js'
 import { QueueSubscription } from './queue-subscription.js'
 import { consumerName, Queues } from './queues.js'
-import { requirePrefix, requireQueue, subjectOf } from './topic.js'
+import { requirePrefix, subjectOf } from './topic.js'
 
 export interface NatsBrokerOptions extends NatsConnectionOptions {
   /** What subjects begin with, e.g. `shop.eu`; peers must have the same. @default nothing, and `micrograft` with JetStream that is told no subjects */
@@ -91,8 +96,8 @@ class NatsBroker implements Broker {
     this.#ready(signal)
     const subject = this.#subject(topic)
     const data = encodeEnvelope(topic, message)
-    if (this.#queues) await this.#queues.publish(subject, data, signal)
-    else await this.#link.publish(subject, data, {}, signal)
+    if (this.#queues) return this.#queues.publish(subject, data, signal)
+    return this.#link.publish(subject, data, {}, signal)
   }
 
   async subscribe(

@@ -1,8 +1,7 @@
 import type { Logger, ServiceError, Subscription } from '@micrograft/contracts'
+import { natsError, type NatsLink } from '@micrograft/nats-link'
 import { createInbox, type Msg, type Subscription as NatsSubscription } from '@nats-io/transport-node'
 import type { Handling } from './handling.js'
-import { natsError } from './nats-error.js'
-import type { NatsLink } from './nats-link.js'
 import type { Queues } from './queues.js'
 
 /** How long one request for messages stands, and how often the server says meanwhile that it does. */

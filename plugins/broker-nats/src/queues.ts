@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { ServiceError } from '@micrograft/contracts'
+import { natsError, within, type NatsLink } from '@micrograft/nats-link'
 import {
   AckPolicy,
   DeliverPolicy,
@@ -12,8 +13,6 @@ import {
 } from '@nats-io/jetstream'
 import { nanos } from '@nats-io/transport-node'
 import type { JetStreamSettings } from './jetstream-options.js'
-import { natsError } from './nats-error.js'
-import { within, type NatsLink } from './nats-link.js'
 import { matches } from './topic.js'
 
 /** The stream and its consumers: one for each queue on a topic, and one for each subscription without. */

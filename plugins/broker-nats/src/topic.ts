@@ -1,6 +1,5 @@
 import { ServiceError } from '@micrograft/contracts'
-
-const pattern = /^[A-Za-z0-9._/-]{1,255}$/
+import { requireTopic } from '@micrograft/plugin-kit'
 
 /**
  * The subject of a topic, which is the topic itself, as go-micro has it: NATS takes a `/` as any other
@@ -10,26 +9,12 @@ const pattern = /^[A-Za-z0-9._/-]{1,255}$/
  * @throws `bad-request` unless `topic` is of letters, digits, `.`, `_`, `-` and `/`.
  */
 export function subjectOf(topic: string, prefix: string): string {
-  if (typeof topic !== 'string' || !pattern.test(topic)) {
-    throw new ServiceError(
-      'bad-request',
-      `${JSON.stringify(String(topic).slice(0, 64))} is no topic; use 1 to 255 letters, digits, ".", "_", "-" and "/"`,
-    )
-  }
+  requireTopic(topic)
   const subject = topic
     .split('.')
     .map((token) => token || '=')
     .join('.')
   return prefix === '' ? subject : `${prefix}.${subject}`
-}
-
-/** @throws `bad-request` unless `queue` may name a queue: as a topic, without `/`. */
-export function requireQueue(queue: string | undefined): void {
-  if (queue === undefined || /^[A-Za-z0-9._-]{1,128}$/.test(queue)) return
-  throw new ServiceError(
-    'bad-request',
-    `${JSON.stringify(String(queue).slice(0, 64))} is no queue; use 1 to 128 letters, digits, ".", "_" and "-"`,
-  )
 }
 
 /** @throws `invalid-option` unless `prefix` is empty or tokens of a subject. */

@@ -1,5 +1,5 @@
 import { ServiceError } from '@micrograft/contracts'
-import type { RedisLink } from './redis-link.js'
+import type { RedisLink } from '@micrograft/redis-link'
 import { sweepScript } from './stream-scripts.js'
 
 export interface BacklogsOptions {

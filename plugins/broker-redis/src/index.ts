@@ -2,7 +2,7 @@ import { definePlugin, type PluginConfig } from '@micrograft/contracts'
 import { redisBroker } from './redis-broker.js'
 
 export type { RedisBrokerOptions } from './redis-broker.js'
-export type { RedisOptions, RedisTlsOptions } from './redis-options.js'
+export type { RedisOptions, RedisTlsOptions } from '@micrograft/redis-link'
 
 export const Plugin: PluginConfig<'broker'> = definePlugin({
   name: 'redis',

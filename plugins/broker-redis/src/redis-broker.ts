@@ -11,15 +11,22 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from '@micrograft/contracts'
+import { requireQueue, requireTopic } from '@micrograft/plugin-kit'
+import {
+  invalidOption,
+  redisDefaults,
+  redisEndpoints,
+  RedisLink,
+  requireAbove0,
+  type LinkOptions,
+  type RedisOptions,
+} from '@micrograft/redis-link'
 import { Backlogs } from './backlogs.js'
 import { fieldsOf } from './entry.js'
 import { requireConcurrency } from './inbox.js'
 import { QueueSubscription } from './queue-subscription.js'
-import { RedisLink, type LinkOptions } from './redis-link.js'
-import { redisDefaults, redisEndpoints, requireAbove0, wrong, type RedisOptions } from './redis-options.js'
 import type { SubscriptionContext, SubscriptionLimits } from './subscription-context.js'
 import { TopicSubscription } from './topic-subscription.js'
-import { requireQueue, requireTopic } from './topic.js'
 
 export interface RedisBrokerOptions extends RedisOptions {
   /** Comes before the topic in the name of its stream; brokers of one prefix hear each other. @default `micrograft:broker:` */
@@ -79,9 +86,9 @@ export async function redisBroker(
   )
   for (const name of numbers) requireAbove0(what, name, resolved[name])
   if (!Number.isSafeInteger(resolved.maxLength) || resolved.maxLength < 0)
-    throw wrong(what, `maxLength is ${String(resolved.maxLength)}; give a whole number from 0 up`)
+    throw invalidOption(what, `maxLength is ${String(resolved.maxLength)}; give a whole number from 0 up`)
   if (resolved.redeliveryDelayMs > resolved.claimAfterMs)
-    throw wrong(what, 'redeliveryDelayMs is above claimAfterMs; give at most as much')
+    throw invalidOption(what, 'redeliveryDelayMs is above claimAfterMs; give at most as much')
   const link: LinkOptions = { ...resolved, what, endpoints: redisEndpoints(what, resolved), log }
   return new RedisBroker(await RedisLink.open(link, signal), link, resolved, log)
 }

@@ -1,6 +1,5 @@
 import { ServiceError } from '@micrograft/contracts'
-import { asBytes, type RedisClient } from './redis-connection.js'
-import { RedisLink, type LinkOptions } from './redis-link.js'
+import { asBytes, RedisLink, type LinkOptions, type RedisClient } from '@micrograft/redis-link'
 
 /** An entry as the server gives it: its id, and names and values of its fields in turn. */
 export type RawEntry = readonly [id: Buffer, fields: readonly Buffer[]]

@@ -1,5 +1,5 @@
 import type { DeliveryHandler, SubscribeOptions } from '@micrograft/contracts'
-import type { LinkOptions, RedisLink } from './redis-link.js'
+import type { LinkOptions, RedisLink } from '@micrograft/redis-link'
 
 /** The limits that subscriptions hold to; `RedisBrokerOptions` says what each means. */
 export interface SubscriptionLimits {

@@ -1,7 +1,7 @@
 import { ServiceError, type Subscription } from '@micrograft/contracts'
+import { asText, type RedisClient } from '@micrograft/redis-link'
 import { isBefore, readEntry, type Entry } from './entry.js'
 import { Inbox } from './inbox.js'
-import { asText, type RedisClient } from './redis-connection.js'
 import { StreamReader } from './stream-reader.js'
 import { blockMsOf, pauseBefore, type SubscriptionContext } from './subscription-context.js'
 

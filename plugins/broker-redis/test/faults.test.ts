@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Broker } from '@micrograft/contracts'
-import { FaultyLink, missing, redisServer, ServerProcess } from '@micrograft/test-support'
+import { FaultyLink, missing, redisCommand, redisServer, ServerProcess } from '@micrograft/test-support'
 import { pause, until } from '@micrograft/testing'
 import { bodyOf, message, openBroker } from './support/brokers.js'
-import { command } from './support/server.js'
 
 const kind = redisServer()
 const skip = missing(kind) ?? false
@@ -171,7 +170,7 @@ test(
     await using to = await consumers(prefix)
     await publisher.publish('t', message('before'))
     await until('it is delivered', () => to.queue.has('before') && to.all.has('before'))
-    await command(server, 'FLUSHALL')
+    await redisCommand(server, 'FLUSHALL')
     await publisher.publish('t', message('after'))
     await until('it is delivered', () => to.queue.has('after') && to.all.has('after'))
     assert.deepEqual(
@@ -189,13 +188,13 @@ test(
   { skip },
   async () => {
     await using link = await FaultyLink.to(server.port)
-    await command(server, 'ACL', 'SETUSER', 'ben', 'on', '>right', '~*', '&*', '+@all')
+    await redisCommand(server, 'ACL', 'SETUSER', 'ben', 'on', '>right', '~*', '&*', '+@all')
     const prefix = newPrefix()
     await using publisher = await open(prefix)
     const login = { addresses: [`127.0.0.1:${link.port}`], username: 'ben', password: 'right' }
     await using to = await consumers(prefix, login)
     await using broker = await open(prefix, login)
-    await command(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>changed')
+    await redisCommand(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>changed')
     link.reset()
     const code = () =>
       broker
@@ -204,7 +203,7 @@ test(
         .catch((error: { code: string }) => error.code)
     await until('the password is refused', async () => (await code()) === 'unauthenticated')
     await publisher.publish('t', message('meanwhile'))
-    await command(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>right')
+    await redisCommand(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>right')
     await until('it goes on', async () => (await code()) === 'none')
     await until(
       'what came meanwhile is delivered',
@@ -220,20 +219,20 @@ test(
     const prefix = newPrefix()
     await using broker = await open(prefix, { maxMessageBytes: 16 * 1024 * 1024 })
     const publish = (bytes: number) => broker.publish('t', { header: {}, body: new Uint8Array(bytes) })
-    await command(server, 'CONFIG', 'SET', 'proto-max-bulk-len', String(1024 * 1024))
+    await redisCommand(server, 'CONFIG', 'SET', 'proto-max-bulk-len', String(1024 * 1024))
     // The server ends the connection while the rest is still being sent, and its reason may be lost with that.
     await assert.rejects(publish(2 * 1024 * 1024), (error: { code: string }) =>
       ['too-large', 'unavailable'].includes(error.code),
     )
-    await command(server, 'CONFIG', 'SET', 'proto-max-bulk-len', String(512 * 1024 * 1024))
+    await redisCommand(server, 'CONFIG', 'SET', 'proto-max-bulk-len', String(512 * 1024 * 1024))
     await until('it goes on', () =>
       publish(1)
         .then(() => true)
         .catch(() => false),
     )
-    await command(server, 'CONFIG', 'SET', 'maxmemory', '1')
+    await redisCommand(server, 'CONFIG', 'SET', 'maxmemory', '1')
     await assert.rejects(publish(1), { code: 'overloaded' })
-    await command(server, 'CONFIG', 'SET', 'maxmemory', '0')
+    await redisCommand(server, 'CONFIG', 'SET', 'maxmemory', '0')
     await publish(1)
   },
 )
@@ -258,7 +257,7 @@ test('acknowledges what was handled while the server was away', { skip }, async 
   await until('it is handled', () => handled === 1)
   await server.start()
   await until('it is acknowledged', async () =>
-    (await command(server, 'XPENDING', `${prefix}t`, 'q')).startsWith('*4\r\n:0'),
+    (await redisCommand(server, 'XPENDING', `${prefix}t`, 'q')).startsWith('*4\r\n:0'),
   )
   assert.equal(handled, 1)
 })
@@ -286,9 +285,9 @@ test(
     const prefix = newPrefix()
     await using publisher = await open(prefix)
     await using to = await consumers(prefix, { addresses: [`127.0.0.1:${link.port}`] })
-    await command(server, 'XADD', `${prefix}t`, '99999999999999-0', 'body', 'ahead')
+    await redisCommand(server, 'XADD', `${prefix}t`, '99999999999999-0', 'body', 'ahead')
     await until('it is delivered', () => to.queue.has('ahead') && to.all.has('ahead'))
-    await command(server, 'DEL', `${prefix}t`)
+    await redisCommand(server, 'DEL', `${prefix}t`)
     link.reset()
     await publisher.publish('t', message('behind'))
     await until('it is delivered', () => to.queue.has('behind') && to.all.has('behind'))

@@ -4,10 +4,9 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { after, before, test, type TestContext } from 'node:test'
 import type { Broker } from '@micrograft/contracts'
-import { redisServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
+import { redisCommand, redisServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { pause, until } from '@micrograft/testing'
 import { bodyOf, message, openBroker } from './support/brokers.js'
-import { command } from './support/server.js'
 
 const kind = redisServer()
 const skip = unusable(kind) ?? false
@@ -20,7 +19,7 @@ after(() => server?.[Symbol.asyncDispose]())
 const newPrefix = () => `test-${randomUUID()}:`
 const open = (prefix: string, options?: object): Promise<Broker> => openBroker(server, prefix, options)
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index).padStart(5, '0'))
-const lengthOf = async (stream: string) => Number((await command(server, 'XLEN', stream)).slice(1))
+const lengthOf = async (stream: string) => Number((await redisCommand(server, 'XLEN', stream)).slice(1))
 
 /** A process that subscribes to `t` in queue `q`, and the lines that it prints; gone after the test. */
 async function consumer(
@@ -210,14 +209,14 @@ test(
     const pauses = times.slice(1).map((time, index) => time - (times[index] as number))
     for (const [index, least] of [50, 100, 200].entries())
       assert.ok((pauses[index] as number) >= least - 5, `${pauses.join()}`)
-    const dead = (await command(server, 'XRANGE', `${prefix}t:dead`, '-', '+'))
+    const dead = (await redisCommand(server, 'XRANGE', `${prefix}t:dead`, '-', '+'))
       .split('\r\n')
       .filter((each) => !/^[$*]/.test(each))
     assert.deepEqual(
       [...dead.slice(1, 3), ...dead.slice(5)],
       ['queue', 'q', 'deliveries', '4', 'reason', 'cannot', 'header', '{"a":"b"}', 'body', 'poison'],
     )
-    assert.match(await command(server, 'XPENDING', `${prefix}t`, 'q'), /^\*4\r\n:0/)
+    assert.match(await redisCommand(server, 'XPENDING', `${prefix}t`, 'q'), /^\*4\r\n:0/)
     assert.deepEqual(failures, ['cannot', 'cannot', 'cannot', 'cannot'])
   },
 )
@@ -261,9 +260,9 @@ test(
         queue,
         onError: (error) => told.push((error as { code?: string }).code ?? ''),
       })
-    await command(server, 'XADD', `${prefix}t`, '*', 'header', 'no json', 'body', 'x')
-    await command(server, 'XADD', `${prefix}t`, '*', 'header', '{"a":1}', 'body', 'x')
-    await command(server, 'XADD', `${prefix}t`, '*', 'body', 'plain', 'more', 'y')
+    await redisCommand(server, 'XADD', `${prefix}t`, '*', 'header', 'no json', 'body', 'x')
+    await redisCommand(server, 'XADD', `${prefix}t`, '*', 'header', '{"a":1}', 'body', 'x')
+    await redisCommand(server, 'XADD', `${prefix}t`, '*', 'body', 'plain', 'more', 'y')
     await until('both have the good one', () => got.length === 2)
     assert.deepEqual(got, ['plain', 'plain'])
     await until('the bad ones are put aside', async () => (await lengthOf(`${prefix}t:dead`)) === 2)
@@ -285,7 +284,7 @@ test('takes out what every queue has handled, and keeps what one has not', { ski
   await until('one queue has handled all', () => handled === 1000, 30_000)
   await pause(100)
   assert.equal(await lengthOf(`${prefix}t`), 1000)
-  await command(server, 'XGROUP', 'DESTROY', `${prefix}t`, 'gone')
+  await redisCommand(server, 'XGROUP', 'DESTROY', `${prefix}t`, 'gone')
   // Whole nodes of a stream are taken out, of 100 messages each.
   await until('they are taken out', async () => (await lengthOf(`${prefix}t`)) <= 100)
 })
@@ -333,7 +332,7 @@ test('a topic that no queue reads expires; one with a queue does not', { skip },
   const prefix = newPrefix()
   await using broker = await open(prefix, { sweepMs: 10 })
   const expiry = async (topic: string) =>
-    Number((await command(server, 'PTTL', `${prefix}${topic}`)).slice(1))
+    Number((await redisCommand(server, 'PTTL', `${prefix}${topic}`)).slice(1))
   await broker.publish('u', message('1'))
   await until('it expires', async () => (await expiry('u')) > 60_000)
   await broker.subscribe('u', async () => undefined, { queue: 'q' })
@@ -348,7 +347,7 @@ test('forgets the consumers of those who are disposed', { skip }, async () => {
   await using broker = await open(prefix)
   const subscription = await broker.subscribe('t', async () => undefined, { queue: 'q' })
   await broker.publish('t', message('1'))
-  const consumers = () => command(server, 'XINFO', 'CONSUMERS', `${prefix}t`, 'q')
+  const consumers = () => redisCommand(server, 'XINFO', 'CONSUMERS', `${prefix}t`, 'q')
   await until('there is one', async () => (await consumers()).startsWith('*1'))
   await subscription[Symbol.asyncDispose]()
   assert.equal(await consumers(), '*0')

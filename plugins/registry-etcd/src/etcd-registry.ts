@@ -11,14 +11,13 @@ import {
   type ServiceRecord,
   type WatchOptions,
 } from '@micrograft/contracts'
-import { abortable } from './abortable.js'
+import { abortable, NodeWatcher } from '@micrograft/plugin-kit'
 import { closedError, EtcdClient } from './etcd-client.js'
 import { EtcdEndpoint, type EtcdTls } from './etcd-endpoint.js'
 import { EtcdFeed } from './etcd-feed.js'
 import { readPrefix } from './etcd-kv.js'
 import { nodeKey, nodeRecords, readRecord, serviceKey, writeRecord, type NodeRecord } from './etcd-record.js'
 import { mergeRecords } from './merge-records.js'
-import { NodeWatcher } from './node-watcher.js'
 import { OwnNodes } from './own-nodes.js'
 
 export interface EtcdRegistryOptions {

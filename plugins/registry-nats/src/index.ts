@@ -1,7 +1,7 @@
 import { definePlugin, type PluginConfig } from '@micrograft/contracts'
 import { natsRegistry, type NatsRegistryOptions } from './nats-registry.js'
 
-export type { NatsConnectionOptions, NatsTlsOptions } from './nats-options.js'
+export type { NatsConnectionOptions, NatsTlsOptions } from '@micrograft/nats-link'
 export type { NatsRegistryOptions } from './nats-registry.js'
 
 export const Plugin: PluginConfig<'registry'> = definePlugin<'registry', NatsRegistryOptions | undefined>({

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { RegistryEvent, WatchOptions } from '@micrograft/contracts'
-import type { NodeRecord } from './node-record.js'
-import { NodeWatcher } from './node-watcher.js'
+import { NodeWatcher, type NodeRecord } from '@micrograft/plugin-kit'
 
 interface Known {
   readonly record: NodeRecord

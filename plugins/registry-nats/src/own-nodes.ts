@@ -1,4 +1,4 @@
-import type { NodeRecord } from './node-record.js'
+import type { NodeRecord } from '@micrograft/plugin-kit'
 import type { Claim } from './wire.js'
 
 /** A node that this registry answers for. */

@@ -1,5 +1,5 @@
 import type { Endpoint, Node, ServiceRecord, ValueShape } from '@micrograft/contracts'
-import { nodeRecords, type NodeRecord } from './node-record.js'
+import { nodeRecords, type NodeRecord } from '@micrograft/plugin-kit'
 
 /*
  * Go-micro's messages of its nats registry (go-plugins registry/nats; in go-micro since v5.7): `Result`

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { natsServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
+import { natsLogin, natsServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { pause, until } from '@micrograft/testing'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
-import { gather, ids, login, openRegistry, record } from './support/nats.js'
+import { gather, ids, openRegistry, record } from './support/nats.js'
 
 const kind = natsServer(() => ({ jetstream: false }))
 const reason = unusable(kind)
@@ -16,7 +16,7 @@ const fresh = () => ({ addresses: [server.address], prefix: randomUUID() })
 before(async () => {
   if (reason !== undefined) return
   server = await usableServer(kind)
-  raw = await connect(login(server))
+  raw = await connect(natsLogin(server))
 })
 after(async () => {
   await raw?.close()
@@ -108,7 +108,7 @@ test('nodes of go-micro are found and watched, and gone when they no longer answ
   const place = { ...fresh(), refreshMs: 150 }
   await using registry = await openRegistry(place)
   const told = gather(await registry.watch({ service: 'greeter' }))
-  const peer = await connect(login(server))
+  const peer = await connect(natsLogin(server))
   peer.subscribe(`${place.prefix}.query`, {
     callback: (_, message) => void message.respond(goRecord('go-1')),
   })

@@ -1,7 +1,7 @@
 import { definePlugin, type PluginConfig } from '@micrograft/contracts'
 import { redisRegistry } from './redis-registry.js'
 
-export type { RedisOptions, RedisTlsOptions } from './redis-options.js'
+export type { RedisOptions, RedisTlsOptions } from '@micrograft/redis-link'
 export type { RedisRegistryOptions } from './redis-registry.js'
 
 export const Plugin: PluginConfig<'registry'> = definePlugin({

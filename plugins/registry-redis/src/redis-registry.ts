@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import {
   resolveOptions,
   ServiceError,
@@ -12,21 +11,17 @@ import {
   type ServiceRecord,
   type WatchOptions,
 } from '@micrograft/contracts'
-import { compare, mergeRecords, nodeRecords, type NodeRecord } from './node-record.js'
-import { NodeView, type Revision } from './node-view.js'
-import type { NodeWatcher } from './node-watcher.js'
-import { OwnNodes, type OwnNode } from './own-nodes.js'
-import { asText } from './redis-connection.js'
-import { RedisLink, type RunOptions } from './redis-link.js'
-import { redisDefaults, redisEndpoints, requireAbove0, type RedisOptions } from './redis-options.js'
+import { compare, mergeRecords, nodeRecords, type NodeRecord, type NodeWatcher } from '@micrograft/plugin-kit'
 import {
-  deregisterScript,
-  disownScript,
-  getScript,
-  listScript,
-  registerScript,
-  stateScript,
-} from './registry-scripts.js'
+  redisDefaults,
+  redisEndpoints,
+  RedisLink,
+  requireAbove0,
+  type RedisOptions,
+} from '@micrograft/redis-link'
+import { NodeCommands } from './node-commands.js'
+import { NodeView } from './node-view.js'
+import { OwnNodes, type OwnNode } from './own-nodes.js'
 
 export interface RedisRegistryOptions extends RedisOptions {
   /** Comes before every key and the channel; registries of one prefix see the same nodes. @default `micrograft:registry:` */
@@ -43,8 +38,6 @@ export interface RedisRegistryOptions extends RedisOptions {
 const what = 'the redis registry'
 /** So many nodes go to the server at a time, which does nothing else meanwhile. */
 const chunk = 100
-/** Longer than any service lives. */
-const longestTtlMs = 1e14
 
 /** Keeps nodes in hashes, for all processes with the same prefix. */
 export async function redisRegistry(
@@ -85,8 +78,8 @@ class RedisRegistry implements Registry {
   readonly #prefix: string
   readonly #maxRecordBytes: number
   readonly #log: Logger
-  readonly #owner = randomUUID()
   readonly #own = new OwnNodes()
+  readonly #commands: NodeCommands
   readonly #view: NodeView
   readonly #watchers = new Set<NodeWatcher>()
   readonly #timer: NodeJS.Timeout
@@ -106,8 +99,9 @@ class RedisRegistry implements Registry {
     this.#maxRecordBytes = maxRecordBytes
     this.#log = log
     this.capabilities = Object.freeze({ expiry: true, visibleWithinMs: sweepMs })
+    this.#commands = new NodeCommands(link, prefix, log, (state) => this.#own.seen(state))
     this.#view = new NodeView(
-      (json) => this.#parse(json),
+      (json) => this.#commands.parse(json),
       () => this.#tick(),
     )
     this.#timer = setInterval(() => {
@@ -138,17 +132,16 @@ class RedisRegistry implements Registry {
     })
     // Before it is sent: where no answer comes it may have been done, and is then ours to take out.
     for (const node of nodes) this.#own.add(node)
-    for (const some of chunks(nodes)) await this.#register(some, ttl, '', { signal })
+    for (const some of chunks(nodes)) await this.#commands.register(some, ttl, '', { signal })
   }
 
   async deregister(service: ServiceRecord, { signal }: CallOptions = {}): Promise<void> {
     this.#ready(signal)
     for (const some of chunks(nodeRecords(service))) {
-      const args = some.flatMap(({ name, version, nodes }) => [name, nodes[0].id, version])
       // Before it is sent, so that nothing registers them again in between.
       const own = some.flatMap(({ name, version, nodes }) => this.#own.take(name, nodes[0].id, version) ?? [])
       try {
-        await this.#run(deregisterScript, args, { signal })
+        await this.#commands.deregister(some, { signal })
       } catch (error) {
         // They may be there still, and are then ours to take out.
         for (const restore of own) restore()
@@ -159,15 +152,14 @@ class RedisRegistry implements Registry {
 
   async get(name: string, { signal }: CallOptions = {}): Promise<readonly ServiceRecord[]> {
     this.#ready(signal)
-    const [, , records] = await this.#run(getScript, [String(name)], { signal })
-    return mergeRecords(this.#parseAll(records))
+    return mergeRecords(await this.#commands.get(name, { signal }))
   }
 
   async list({ signal }: CallOptions = {}): Promise<readonly ServiceRecord[]> {
     this.#ready(signal)
     const services = new Map<string, NodeRecord[]>()
-    const [, , records] = await this.#run(listScript, [], { signal })
-    for (const record of this.#parseAll(records)) {
+    const { records } = await this.#commands.list({ signal })
+    for (const record of records) {
       const same = services.get(record.name)
       if (same) same.push(record)
       else services.set(record.name, [record])
@@ -182,7 +174,7 @@ class RedisRegistry implements Registry {
     try {
       await this.#link.run((client) => client.subscribe(`${this.#prefix}changes`, this.#hear), { signal })
       // What is known must hold all of what happened before, or it would be told as news.
-      while (!this.#view.has(await this.#state({ signal }))) await this.#load({ signal })
+      while (!this.#view.has(await this.#commands.state({ signal }))) await this.#load({ signal })
       this.#ready(signal)
     } catch (error) {
       this.#subscribers--
@@ -205,49 +197,16 @@ class RedisRegistry implements Registry {
     clearInterval(this.#timer)
     for (const watcher of this.#watchers) watcher.end(closedError())
     try {
-      for (const some of chunks(this.#own.all())) {
-        await this.#run(disownScript, [this.#owner, ...some.flatMap(({ name, id }) => [name, id])])
-      }
+      for (const some of chunks(this.#own.all())) await this.#commands.disown(some)
     } catch (error) {
       this.#log.warn('nodes are left behind', { nodes: this.#own.size, error })
     }
     await this.#link[Symbol.asyncDispose]()
   }
 
-  async #register(
-    nodes: readonly OwnNode[],
-    ttlMs: number,
-    absent: 'absent' | '',
-    options: CallOptions,
-  ): Promise<void> {
-    const ttl = ttlMs === Infinity ? '' : Math.min(longestTtlMs, Math.ceil(ttlMs)).toFixed(0)
-    const args = nodes.flatMap(({ name, id, version, json }) => [name, id, version, json])
-    await this.#run(registerScript, [this.#owner, ttl, absent, ...args], options)
-  }
-
-  async #run(
-    script: string,
-    args: readonly string[],
-    options?: RunOptions,
-  ): Promise<readonly [epoch: string, revision: number, records: readonly string[]]> {
-    const command = ['EVAL', script, '0', this.#prefix, randomUUID(), ...args]
-    const run = this.#link.run((client) => client.sendCommand(command, asText), options)
-    const reply = (await run) as [string, number, string[]]
-    this.#own.seen({ epoch: reply[0], revision: reply[1] })
-    return reply
-  }
-
-  async #state(options: CallOptions = {}): Promise<Revision> {
-    const [epoch, revision] = await this.#run(stateScript, [], options)
-    return { epoch, revision }
-  }
-
   async #load({ signal }: CallOptions): Promise<void> {
     signal?.throwIfAborted()
-    await this.#view.load(async () => {
-      const [epoch, revision, records] = await this.#run(listScript, [])
-      return { epoch, revision, records: this.#parseAll(records) }
-    })
+    await this.#view.load(() => this.#commands.list())
   }
 
   /** Takes out what has expired, and mends what is not as it should be. One at a time; it never rejects. */
@@ -261,7 +220,7 @@ class RedisRegistry implements Registry {
 
   async #mend(): Promise<void> {
     this.#own.expire()
-    const state = await this.#state()
+    const state = await this.#commands.state()
     await this.#registerLost()
     if (this.#subscribers === 0) {
       this.#view.clear()
@@ -283,25 +242,11 @@ class RedisRegistry implements Registry {
       for (const node of this.#own.all()) {
         // It may have been deregistered meanwhile, or all of them are being taken out.
         if (this.#own.has(node) && !this.#disposed)
-          await this.#register([node], this.#own.leftMs(node), 'absent', {})
+          await this.#commands.register([node], this.#own.leftMs(node), 'absent', {})
       }
     } catch (error) {
       this.#own.lost = true
       throw error
-    }
-  }
-
-  #parseAll(records: readonly string[]): NodeRecord[] {
-    return records.flatMap((json) => this.#parse(json) ?? [])
-  }
-
-  /** What somebody else wrote there is passed over. */
-  #parse(json: string): NodeRecord | undefined {
-    try {
-      return nodeRecords(JSON.parse(json))[0]
-    } catch (error) {
-      this.#log.warn('a record does not parse', { error })
-      return undefined
     }
   }
 

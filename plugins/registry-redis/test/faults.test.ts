@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Registry, RegistryEvent, ServiceRecord } from '@micrograft/contracts'
 import { Plugin } from '@micrograft/registry-redis'
-import { FaultyLink, missing, redisServer, ServerProcess } from '@micrograft/test-support'
+import { FaultyLink, missing, redisCommand, redisServer, ServerProcess } from '@micrograft/test-support'
 import { componentContext, pause, until } from '@micrograft/testing'
-import { command } from './support/server.js'
 
 const kind = redisServer()
 const skip = missing(kind) ?? false
@@ -142,7 +141,7 @@ test('nodes come back by themselves when the server has lost all', { skip }, asy
   const known = await follow(watching)
   await registry.register(record('c'))
   await until('the watcher knows', () => known.has('c'))
-  await command(server, 'FLUSHALL')
+  await redisCommand(server, 'FLUSHALL')
   await server.kill()
   await server.start()
   await until(
@@ -195,13 +194,13 @@ test(
   { skip },
   async () => {
     await using link = await FaultyLink.to(server.port)
-    await command(server, 'ACL', 'SETUSER', 'ben', 'on', '>right', '~*', '&*', '+@all')
+    await redisCommand(server, 'ACL', 'SETUSER', 'ben', 'on', '>right', '~*', '&*', '+@all')
     const addresses = [`127.0.0.1:${link.port}`]
     const prefix = newPrefix()
     await using registry = await open(prefix, { addresses, username: 'ben', password: 'right' })
     await using writer = await open(prefix)
     const known = await follow(registry)
-    await command(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>changed')
+    await redisCommand(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>changed')
     link.reset()
     const code = () =>
       registry
@@ -210,7 +209,7 @@ test(
         .catch((error: { code: string }) => error.code)
     await until('the password is refused', async () => (await code()) === 'unauthenticated')
     await writer.register(record('a'))
-    await command(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>right')
+    await redisCommand(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>right')
     await until('it goes on', async () => (await code()) === 'none')
     await until('the watcher is told', () => known.has('a'))
   },
@@ -247,7 +246,7 @@ test('watchers are told at once again after a reset, of what happened meanwhile 
   await registry.register(record('c'))
   await until('it is told', () => known.has('c'))
   // A server that was restored to an earlier state counts on from there.
-  await command(server, 'HDEL', `${prefix}nodes:greeter`, 'a')
+  await redisCommand(server, 'HDEL', `${prefix}nodes:greeter`, 'a')
   link.reset()
   await until('that is told as well', () => !known.has('a'))
 })

@@ -5,9 +5,8 @@ import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import type { Registry, RegistryEvent, RegistryWatcher, ServiceRecord } from '@micrograft/contracts'
 import { Plugin } from '@micrograft/registry-redis'
-import { redisServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
+import { redisCommand, redisServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
 import { componentContext, until } from '@micrograft/testing'
-import { command } from './support/server.js'
 
 const kind = redisServer()
 const skip = unusable(kind) ?? false
@@ -79,7 +78,10 @@ test('keeps nothing on the server of nodes that are gone', { skip }, async () =>
   await registry.register(record('b'))
   await registry.deregister(record('b'))
   await until('a has expired', async () => (await registry.list()).length === 0)
-  assert.equal(await command(server, 'KEYS', `${prefix}*`), `*1\r\n$${prefix.length + 5}\r\n${prefix}state`)
+  assert.equal(
+    await redisCommand(server, 'KEYS', `${prefix}*`),
+    `*1\r\n$${prefix.length + 5}\r\n${prefix}state`,
+  )
 })
 
 test('registries of two prefixes know nothing of each other', { skip }, async () => {
@@ -116,11 +118,11 @@ test('passes over what somebody else wrote among the records', { skip }, async (
     ['y', '{"name":"greeter"}'],
     ['z', '{"name":"","nodes":[]}'],
   ] as const)
-    await command(server, 'HSET', `${prefix}nodes:greeter`, id, json)
+    await redisCommand(server, 'HSET', `${prefix}nodes:greeter`, id, json)
   assert.deepEqual(idsOf(await registry.get('greeter')), ['a'])
   assert.deepEqual(idsOf(await registry.list()), ['a'])
   const told = follow(await registry.watch())
-  await command(server, 'PUBLISH', `${prefix}changes`, 'nonsense')
+  await redisCommand(server, 'PUBLISH', `${prefix}changes`, 'nonsense')
   await registry.register(record('b'))
   await until('it is told', () => told.length > 0)
   assert.deepEqual(told, ['create b'])
@@ -134,8 +136,8 @@ test('tells what it missed, where a message is lost', { skip }, async () => {
   await writer.register(record('a'))
   await until('it is told', () => told.length === 1)
   // Who writes beside it raises the revision, and publishes nothing.
-  await command(server, 'HSET', `${prefix}nodes:greeter`, 'b', JSON.stringify(record('b')))
-  await command(server, 'HINCRBY', `${prefix}state`, 'revision', '1')
+  await redisCommand(server, 'HSET', `${prefix}nodes:greeter`, 'b', JSON.stringify(record('b')))
+  await redisCommand(server, 'HINCRBY', `${prefix}state`, 'revision', '1')
   await until('it is told too', () => told.length === 2)
   await writer.deregister(record('a'))
   await until('what follows is told', () => told.length === 3)
@@ -156,7 +158,7 @@ test(
     const told = follow(await other.watch())
     await registry.register(record('c'), { ttlMs: 60_000 })
     await until('it is told', () => told.length === 1)
-    await command(
+    await redisCommand(
       server,
       'EVAL',
       "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end",
@@ -167,7 +169,8 @@ test(
     await until('all are back', async () => idsOf(await other.list()).join() === 'a,b,c')
     assert.equal((await other.get('greeter')).find(({ version }) => version === '2.0.0')?.nodes[0]?.id, 'b')
     const left =
-      Number((await command(server, 'ZSCORE', `${prefix}expiry`, 'greeter\na')).split('\r\n')[1]) - Date.now()
+      Number((await redisCommand(server, 'ZSCORE', `${prefix}expiry`, 'greeter\na')).split('\r\n')[1]) -
+      Date.now()
     assert.ok(left > 50_000 && left <= 60_000, `${left}`)
   },
 )
@@ -225,9 +228,9 @@ test('learns that it missed a message from the next one', { skip }, async () => 
   await using registry = await open(prefix, { sweepMs: 60_000 })
   await using writer = await open(prefix)
   const told = follow(await registry.watch())
-  await command(server, 'HSET', `${prefix}nodes:greeter`, 'a', JSON.stringify(record('a')))
-  await command(server, 'SADD', `${prefix}services`, 'greeter')
-  await command(server, 'HINCRBY', `${prefix}state`, 'revision', '1')
+  await redisCommand(server, 'HSET', `${prefix}nodes:greeter`, 'a', JSON.stringify(record('a')))
+  await redisCommand(server, 'SADD', `${prefix}services`, 'greeter')
+  await redisCommand(server, 'HINCRBY', `${prefix}state`, 'revision', '1')
   await writer.register(record('b'))
   await until('both are told', () => told.length === 2)
   assert.deepEqual(told.sort(), ['create a', 'create b'])

@@ -1,4 +1,5 @@
 import { ServiceError, type ErrorCode } from '@micrograft/contracts'
+import { timedOut } from './call-time.js'
 
 /** By the server's name of the error. */
 const codes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
@@ -23,9 +24,6 @@ const codes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ER_DISK_FULL: ['unavailable', 'give the server room'],
   ER_RECORD_FILE_FULL: ['unavailable', 'give the server room'],
 }
-
-/** The library's code of its own timeouts, and ours. */
-export const timedOut = 'PROTOCOL_SEQUENCE_TIMEOUT'
 
 /** What mysql2 and the server fail with, as a `ServiceError`. */
 export function mysqlError(what: string, cause: unknown): ServiceError {

@@ -1,7 +1,10 @@
 import { ServiceError, type Logger } from '@micrograft/contracts'
 import { createPool, type Pool, type PoolConnection } from 'mysql2'
+import { CallTime } from './call-time.js'
+import { CheckOut, type Peer } from './check-out.js'
 import type { MysqlAddress } from './mysql-address.js'
-import { isElsewhere, isRefusal, mysqlError, timedOut } from './mysql-error.js'
+import { isElsewhere, isRefusal, mysqlError } from './mysql-error.js'
+import { aboveLimit } from './packet-limit.js'
 
 export interface MysqlPoolsOptions {
   readonly addresses: readonly MysqlAddress[]
@@ -16,8 +19,6 @@ export interface MysqlResult {
   readonly count: number
 }
 
-type Waits = Set<(error: Error) => void>
-
 /** Deadlocks are the server's way to order what meets; the one that it ends did nothing. */
 const deadlockTries = 5
 
@@ -26,9 +27,9 @@ export class MysqlPools implements AsyncDisposable {
   readonly #options: MysqlPoolsOptions
   readonly #log: Logger
   readonly #pools = new Map<MysqlAddress, Pool>()
-  readonly #connections = new Set<PoolConnection>()
-  /** Ends each wait that there is. */
-  readonly #waits: Waits = new Set()
+  readonly #connections = new Map<PoolConnection, Peer>()
+  /** Of the calls under way. */
+  readonly #times = new Set<CallTime>()
   #current = 0
   #closed = false
 
@@ -39,22 +40,36 @@ export class MysqlPools implements AsyncDisposable {
 
   /** Runs one statement within `timeoutMs`, waiting for a connection included. */
   async query(sql: string, values: readonly unknown[] = []): Promise<MysqlResult> {
-    const end = performance.now() + this.#options.timeoutMs
-    for (let tries = deadlockTries; ; tries--) {
-      const connection = await this.#connect(end)
-      try {
-        const result = await run(connection, sql, values, Math.max(1, end - performance.now()), this.#waits)
-        connection.release()
-        return result
-      } catch (error) {
-        // A refused statement leaves the connection as it was; any other failure leaves an answer to come.
-        if (isRefusal(error)) connection.release()
-        else connection.destroy()
-        const { code } = error as { code?: string }
-        if (code === 'ER_LOCK_DEADLOCK' && tries > 1 && performance.now() < end) continue
-        if (isElsewhere(error)) this.#current = (this.#current + 1) % this.#options.addresses.length
-        throw this.#failure('cannot ask', error)
+    const time = new CallTime(this.#options.timeoutMs)
+    this.#times.add(time)
+    try {
+      for (let tries = deadlockTries; ; tries--) {
+        const connection = await this.#connect(time)
+        const { label = '', maxAllowedPacket = Infinity } = this.#connections.get(connection) ?? {}
+        const refusal = aboveLimit(label, values, maxAllowedPacket)
+        if (refusal) {
+          connection.release()
+          throw refusal
+        }
+        try {
+          const result = await time.within<MysqlResult>((resolve, reject) =>
+            run(connection, sql, values, resolve, reject),
+          )
+          connection.release()
+          return result
+        } catch (error) {
+          // A refused statement leaves the connection as it was; any other failure leaves an answer to come.
+          if (isRefusal(error)) connection.release()
+          else connection.destroy()
+          const { code } = error as { code?: string }
+          if (code === 'ER_LOCK_DEADLOCK' && tries > 1 && time.leftMs > 0) continue
+          if (isElsewhere(error)) this.#current = (this.#current + 1) % this.#options.addresses.length
+          throw this.#failure('cannot ask', error)
+        }
       }
+    } finally {
+      time.clear()
+      this.#times.delete(time)
     }
   }
 
@@ -62,19 +77,21 @@ export class MysqlPools implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const end of this.#waits) end(closedError())
+    for (const time of this.#times) time.end(closedError())
     for (const pool of this.#pools.values()) pool.end(() => undefined)
     await new Promise((resolve) => setImmediate(resolve))
-    for (const connection of this.#connections) connection.destroy()
+    for (const connection of this.#connections.keys()) connection.destroy()
   }
 
-  async #connect(end: number): Promise<PoolConnection> {
+  async #connect(time: CallTime): Promise<PoolConnection> {
     const { addresses } = this.#options
     for (let left = addresses.length; ; left--) {
       const address = addresses[this.#current] as MysqlAddress
+      const checkOut = new CheckOut(this.#pool(address), this.#connections)
       try {
-        return await checkOut(this.#pool(address), Math.max(1, (end - performance.now()) / left), this.#waits)
+        return await time.within((resolve, reject) => checkOut.begin(resolve, reject), left)
       } catch (error) {
+        checkOut.giveUp()
         if (this.#closed || left <= 1 || !isElsewhere(error)) throw this.#failure('cannot reach', error)
         this.#log.warn('next address', { from: address.label, reason: (error as Error).message })
         // Another call may have gone on already.
@@ -103,7 +120,7 @@ export class MysqlPools implements AsyncDisposable {
       flags: ['-LOCAL_FILES'],
     })
     pool.on('connection', (connection: PoolConnection) => {
-      this.#connections.add(connection)
+      this.#connections.set(connection, { label: address.label, maxAllowedPacket: undefined })
       // An idle connection that is lost: the next call makes another.
       connection.on('error', (error: Error) => this.#log.debug('connection lost', { reason: error.message }))
       connection.once('end', () => this.#connections.delete(connection))
@@ -124,50 +141,17 @@ export function closedError(): ServiceError {
   return new ServiceError('closed', 'the mysql store is closed; open another')
 }
 
-/** A connection of the pool's, in time; one that comes later goes back. */
-function checkOut(pool: Pool, timeoutMs: number, waits: Waits): Promise<PoolConnection> {
-  let given = false
-  return within<PoolConnection>(timeoutMs, waits, 'no connection in time', (resolve, reject) => {
-    pool.getConnection((error, connection) => {
-      if (error) reject(error)
-      else if (given) connection.release()
-      else resolve(connection)
-    })
-  }).finally(() => (given = true))
-}
-
-/** As a prepared statement: bytes go as they are. The library's own timeout leaves preparing out. */
+/** As a prepared statement: bytes go as they are. */
 function run(
   connection: PoolConnection,
   sql: string,
   values: readonly unknown[],
-  timeoutMs: number,
-  waits: Waits,
-): Promise<MysqlResult> {
-  return within(timeoutMs, waits, 'no answer in time', (resolve, reject) => {
-    connection.execute({ sql, values: [...values] as never, rowsAsArray: true }, (error, result) => {
-      if (error) reject(error)
-      else if (Array.isArray(result)) resolve({ rows: result as unknown[][], count: result.length })
-      else resolve({ rows: [], count: (result as { affectedRows: number }).affectedRows })
-    })
-  })
-}
-
-/** The library calls back to nobody whose connection was destroyed, so time and closing are held to here. */
-function within<T>(
-  timeoutMs: number,
-  waits: Waits,
-  late: string,
-  work: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
-): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  let end: (error: Error) => void = () => {}
-  return new Promise<T>((resolve, reject) => {
-    timer = setTimeout(() => reject(Object.assign(new Error(late), { code: timedOut })), timeoutMs)
-    waits.add((end = reject))
-    work(resolve, reject)
-  }).finally(() => {
-    clearTimeout(timer)
-    waits.delete(end)
+  resolve: (result: MysqlResult) => void,
+  reject: (error: unknown) => void,
+): void {
+  connection.execute({ sql, values: values as never, rowsAsArray: true }, (error, result) => {
+    if (error) reject(error)
+    else if (Array.isArray(result)) resolve({ rows: result as unknown[][], count: result.length })
+    else resolve({ rows: [], count: (result as { affectedRows: number }).affectedRows })
   })
 }

@@ -9,9 +9,9 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
+import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from '@micrograft/plugin-kit'
 import { mysqlAddress, type MysqlTls } from './mysql-address.js'
 import { closedError, MysqlPools } from './mysql-pools.js'
-import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from './store-checks.js'
 
 export interface MysqlStoreOptions {
   /**
@@ -120,6 +120,9 @@ class MysqlStore implements Store {
   readonly capabilities: StoreCapabilities = { durable: true, shared: true }
   readonly #pools: MysqlPools
   readonly #table: string
+  // Made once: the library looks its prepared statements up by their text.
+  readonly #getting: string
+  readonly #setting: string
   readonly #maxValueBytes: number
   readonly #log: Logger
   readonly #sweeper: NodeJS.Timeout
@@ -133,6 +136,11 @@ class MysqlStore implements Store {
   ) {
     this.#pools = pools
     this.#table = table
+    this.#getting = `SELECT entry_value FROM ${table} WHERE entry_key = ? AND ${live}`
+    this.#setting =
+      `INSERT INTO ${table} (entry_key, entry_value, expires_at)` +
+      ' VALUES (?, ?, UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND)' +
+      ' ON DUPLICATE KEY UPDATE entry_value = VALUES(entry_value), expires_at = VALUES(expires_at)'
     this.#maxValueBytes = maxValueBytes
     this.#log = log
     this.#sweeper = setInterval(() => void this.#sweep(), sweepIntervalMs).unref()
@@ -140,8 +148,7 @@ class MysqlStore implements Store {
 
   async get(key: string, { signal }: CallOptions = {}): Promise<Uint8Array | undefined> {
     this.#ready(signal)
-    const sql = `SELECT entry_value FROM ${this.#table} WHERE entry_key = ? AND ${live}`
-    const { rows } = await abortable(this.#pools.query(sql, [keyBytes(key)]), signal)
+    const { rows } = await abortable(this.#pools.query(this.#getting, [keyBytes(key)]), signal)
     const value = rows[0]?.[0] as Buffer | undefined
     // A copy: the library gives a part of all that came with it.
     return value && new Uint8Array(value)
@@ -152,13 +159,9 @@ class MysqlStore implements Store {
     const bytes = keyBytes(key)
     const expiry = lifetime(ttlMs)
     requireSize(key, value, this.#maxValueBytes)
-    const sql =
-      `INSERT INTO ${this.#table} (entry_key, entry_value, expires_at)` +
-      ' VALUES (?, ?, UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND)' +
-      ' ON DUPLICATE KEY UPDATE entry_value = VALUES(entry_value), expires_at = VALUES(expires_at)'
     // A copy: the statement may wait for a connection while the caller goes on.
     const values = [bytes, Buffer.from(value), expiry === undefined ? null : String(expiry * 1000)]
-    await abortable(this.#pools.query(sql, values), signal)
+    await abortable(this.#pools.query(this.#setting, values), signal)
   }
 
   async delete(key: string, { signal }: CallOptions = {}): Promise<boolean> {

@@ -9,6 +9,7 @@ import {
   freePort,
   mariadb,
   ownServer,
+  serverFor,
   unusable,
   usableServer,
   type Certificate,
@@ -39,6 +40,18 @@ function secure({ cert, key }: Certificate): ServerKind {
         if (uid !== undefined && gid !== undefined) await chown(files.key, uid, gid)
         return [...given, `--ssl-cert=${files.cert}`, `--ssl-key=${files.key}`]
       },
+    },
+  }) as ServerKind
+}
+
+/** MariaDB that takes no statement of more bytes. @param maxAllowedPacket Asked at each start. */
+function limited(maxAllowedPacket: () => number): ServerKind {
+  return Object.create(mariadb, {
+    arguments: {
+      value: async (place: { folder: string; port: number }) => [
+        ...(await mariadb.arguments(place)),
+        `--max-allowed-packet=${maxAllowedPacket()}`,
+      ],
     },
   }) as ServerKind
 }
@@ -163,21 +176,114 @@ else {
     assert.equal((await store.get('a'))?.length, 1000)
   })
 
-  test('the mysql store says so where a value is more than the server takes, and goes on', async () => {
-    await using store = await open({ table: 'packets', maxValueBytes: 33_554_432 })
-    const refusal = () =>
-      store.set('a', new Uint8Array(20_000_000)).then(
-        () => assert.fail('it was taken'),
-        (error: { readonly code: string; readonly message: string }) => error,
+  test('the mysql store refuses what is above max_allowed_packet before it is sent, and takes what is below', async (t) => {
+    const own = await serverFor(
+      t,
+      limited(() => 65_536),
+    )
+    if (!own) return
+    await using store = await open({ table: 'packets', maxConnections: 4, addresses: [own.address] })
+    const connections = async () => {
+      const [row] = await ask("SHOW GLOBAL STATUS LIKE 'Connections'", own.address)
+      return Number(row?.['Value'])
+    }
+    await Promise.all(Array.from({ length: 8 }, () => store.get('a')))
+    const before = await connections()
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 50 }, () => store.set('a', new Uint8Array(65_536))),
+    )
+    for (const each of outcomes) {
+      const { code, message } = (each as PromiseRejectedResult).reason as { code: string; message: string }
+      assert.match(
+        `${code}: ${message}`,
+        /^too-large: .* value of 65536 bytes,.* max_allowed_packet of 65536; split/,
       )
-    // The server reads no further and hangs up: on a busy machine that may be heard before the reason.
-    await until('the reason is heard', async () => {
-      const { code, message } = await refusal()
-      if (code !== 'unavailable') assert.match(`${code}: ${message}`, /^too-large: .*max_allowed_packet/)
-      return code === 'too-large'
-    })
-    await store.set('a', new Uint8Array(8_388_608))
-    assert.equal((await store.get('a'))?.length, 8_388_608)
+    }
+    // Around the limit as well it is never the server that refuses.
+    for (let size = 65_536 - 128; size < 65_536; size++)
+      await store.set('a', new Uint8Array(size)).catch(({ message }) => assert.match(message, /beside it/))
+    // The server ends the connection of who sends it more; the one more is what asked.
+    assert.equal((await connections()) - before, 1)
+    for (const [key, ttlMs] of [
+      ['a', undefined],
+      ['k'.repeat(512), 600_000],
+    ] as const) {
+      const value = new Uint8Array(65_536 - 128 - key.length).fill(7)
+      await store.set(key, value, { ttlMs })
+      assert.deepEqual(await store.get(key), value)
+    }
+  })
+
+  test('the mysql store asks for max_allowed_packet once for each connection, not for each call', async (t) => {
+    const own = await ownServer(t, kind, server)
+    if (!own) return
+    await using store = await open({ table: 'asked', maxConnections: 1, addresses: [own.address] })
+    const selects = async () => {
+      const [row] = await ask("SHOW GLOBAL STATUS LIKE 'Com_select'", own.address)
+      return Number(row?.['Value'])
+    }
+    await store.get('a')
+    const before = await selects()
+    for (let count = 0; count < 20; count++) await store.get('a')
+    assert.equal((await selects()) - before, 20)
+  })
+
+  test('the mysql store holds to the limit of the server that it has come to, also of the same one restarted', async (t) => {
+    let limit = 65_536
+    const own = await serverFor(
+      t,
+      limited(() => limit),
+    )
+    if (!own) return
+    const table = 'limits'
+    const value = new Uint8Array(200_000)
+    const addresses = [own.address, address()]
+    await using _other = await open({ table })
+    await using store = await open({ table, addresses })
+    const taken = () =>
+      store.set('a', value).then(
+        () => true,
+        ({ code }) => (code === 'too-large' ? code : false),
+      )
+    assert.equal(await taken(), 'too-large')
+    await own.kill()
+    await until('the other server takes it', async () => (await taken()) === true)
+    limit = 1_048_576
+    await own.start()
+    await using restarted = await open({ table, addresses: [own.address] })
+    await restarted.set('a', value)
+    await own.kill()
+    limit = 65_536
+    await own.start()
+    await until('the limit is the new one', async () =>
+      restarted.set('a', value).then(
+        () => assert.fail('it was taken'),
+        ({ code }) => code === 'too-large',
+      ),
+    )
+  })
+
+  test('the mysql store gives up a connection whose server does not tell its limit in time', async (t) => {
+    const own = await ownServer(t, kind, server)
+    if (!own) return
+    await ask(`CREATE USER slow@127.0.0.1 IDENTIFIED BY 'other'`, own.address)
+    await ask('GRANT CREATE, SELECT ON micrograft.* TO slow@127.0.0.1', own.address)
+    const addresses = [as('slow:other', own)]
+    await using store = await open({ table: 'slow', timeoutMs: 1000, maxConnections: 1, addresses })
+    const codeOf = () =>
+      store.get('a').then(
+        () => '',
+        (error: { readonly code: string }) => error.code,
+      )
+    // Done after a login that has been answered, before the first statement.
+    await ask(`SET GLOBAL init_connect = 'DO SLEEP(2)'`, own.address)
+    try {
+      await ask('KILL USER slow@127.0.0.1', own.address)
+      await until('no answer in time', async () => (await codeOf()) === 'timeout')
+    } finally {
+      await ask(`SET GLOBAL init_connect = ''`, own.address)
+    }
+    await until('a connection is there again', async () => (await codeOf()) === '')
   })
 
   test('the mysql store encrypts, and believes only in certificates that it knows', async (t) => {

@@ -1,8 +1,7 @@
 import { ServiceError } from '@micrograft/contracts'
+import { natsError, within, type NatsLink } from '@micrograft/nats-link'
 import { Kvm, type Bucket as KvBucket, type KvOptions } from '@nats-io/kv'
 import { createInbox, headers, type Msg, type MsgHdrs } from '@nats-io/transport-node'
-import { natsError } from './nats-error.js'
-import { within, type NatsLink } from './nats-link.js'
 
 /** A message of a bucket's stream, without its value where it was only looked for. */
 export interface Found {

@@ -1,7 +1,7 @@
 import { definePlugin, type PluginConfig } from '@micrograft/contracts'
 import { natsStore, type NatsStoreOptions } from './nats-store.js'
 
-export type { NatsConnectionOptions, NatsTlsOptions } from './nats-options.js'
+export type { NatsConnectionOptions, NatsTlsOptions } from '@micrograft/nats-link'
 export type { NatsStoreOptions } from './nats-store.js'
 
 export const Plugin: PluginConfig<'store'> = definePlugin<'store', NatsStoreOptions | undefined>({

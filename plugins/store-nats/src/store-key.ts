@@ -1,4 +1,5 @@
 import { ServiceError, type ListOptions } from '@micrograft/contracts'
+import { requireLimit } from '@micrograft/plugin-kit'
 
 const maxKeyBytes = 512
 
@@ -14,15 +15,6 @@ export function requireKey(key: string): void {
   throw new ServiceError(
     'bad-request',
     `${JSON.stringify(String(key).slice(0, 64))} is no key; a key is a text of 1 to ${maxKeyBytes} bytes in UTF-8`,
-  )
-}
-
-/** @throws `invalid-option` unless `ttlMs` is a positive number. */
-export function requireTtl(ttlMs: number | undefined): void {
-  if (ttlMs === undefined || (Number.isFinite(ttlMs) && ttlMs > 0)) return
-  throw new ServiceError(
-    'invalid-option',
-    `ttlMs is ${String(ttlMs)}; give a positive number of milliseconds, or none`,
   )
 }
 
@@ -71,8 +63,7 @@ export class KeyPage {
   /** @throws `invalid-option` */
   constructor(options: ListOptions) {
     const { limit = 1000, after } = options
-    if (!Number.isSafeInteger(limit) || limit < 0)
-      throw new ServiceError('invalid-option', `limit is ${String(limit)}; give a whole number from 0 up`)
+    requireLimit(limit)
     this.#options = options
     this.#limit = limit
     this.#after = after === undefined ? undefined : Buffer.from(after)

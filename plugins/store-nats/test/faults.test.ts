@@ -165,30 +165,3 @@ test(
     }
   },
 )
-
-test(
-  'a wrong password is refused, and one that becomes wrong is tried until it is right again',
-  options,
-  async () => {
-    await assert.rejects(openStore({ ...place(), password: 'wrong' }), { code: 'unauthenticated' })
-    await using store = await openStore(place())
-    await store.set('k', bytes('1'))
-    settings.password = 'other'
-    try {
-      await server.kill()
-      await server.start()
-      await until(
-        'it was refused a few times',
-        () => (server.log.match(/authentication error/g) ?? []).length > 3,
-        10_000,
-      )
-      await assert.rejects(store.get('k'), { code: 'unavailable' })
-    } finally {
-      settings.password = 'right'
-      await server.kill()
-      await server.start()
-    }
-    const found = async () => text(await store.get('k').catch(() => undefined)) === '1'
-    await until('it is there again', found, 10_000)
-  },
-)

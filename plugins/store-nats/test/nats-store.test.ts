@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import {
   missing,
+  natsLogin,
   natsServer,
   ServerProcess,
   unusable,
@@ -12,7 +13,7 @@ import {
 import { until } from '@micrograft/testing'
 import { Kvm, type Bucket } from '@nats-io/kv'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
-import { bytes, forget, login, openStore, text } from './support/nats.js'
+import { bytes, forget, openStore, text } from './support/nats.js'
 
 const kind = natsServer()
 const reason = unusable(kind)
@@ -33,7 +34,7 @@ const messagesOf = async (name: string) =>
 before(async () => {
   if (reason !== undefined) return
   server = await usableServer(kind)
-  raw = await connect(login(server))
+  raw = await connect(natsLogin(server))
 })
 after(async () => {
   if (server) await forget(server, buckets)

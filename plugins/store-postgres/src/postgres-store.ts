@@ -9,9 +9,9 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
+import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from '@micrograft/plugin-kit'
 import { postgresAddress, type PostgresTls } from './postgres-address.js'
 import { closedError, PostgresPools } from './postgres-pools.js'
-import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from './store-checks.js'
 
 export interface PostgresStoreOptions {
   /**
@@ -99,8 +99,8 @@ const lock = 7_369_632
 
 /** Sees that the table is there. A user who may not make tables need not, where it is. */
 async function prepare(pools: PostgresPools, table: string, create: boolean): Promise<void> {
-  const { rows } = await pools.query('SELECT to_regclass($1) IS NOT NULL', [`"${table}"`])
-  if (create && rows[0]?.[0] !== true) {
+  const { rows } = await pools.query('SELECT to_regclass($1) IS NOT NULL AS present', [`"${table}"`])
+  if (create && rows[0]?.['present'] !== true) {
     // Without parameters, statements that are sent together are one transaction.
     await pools.query(
       `SELECT pg_advisory_xact_lock(${lock});` +
@@ -120,6 +120,9 @@ class PostgresStore implements Store {
   readonly capabilities: StoreCapabilities = { durable: true, shared: true }
   readonly #pools: PostgresPools
   readonly #table: string
+  // Made once: the library compares the text of a prepared statement at each call.
+  readonly #getting: string
+  readonly #setting: string
   readonly #maxValueBytes: number
   readonly #log: Logger
   readonly #sweeper: NodeJS.Timeout
@@ -133,6 +136,11 @@ class PostgresStore implements Store {
   ) {
     this.#pools = pools
     this.#table = `"${table}"`
+    this.#getting = `SELECT value FROM ${this.#table} WHERE key = $1 AND ${live}`
+    this.#setting =
+      `INSERT INTO ${this.#table} (key, value, expires_at)` +
+      ` VALUES ($1, $2, now() + $3::float8 * interval '1 millisecond')` +
+      ' ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at'
     this.#maxValueBytes = maxValueBytes
     this.#log = log
     this.#sweeper = setInterval(() => void this.#sweep(), sweepIntervalMs).unref()
@@ -140,9 +148,9 @@ class PostgresStore implements Store {
 
   async get(key: string, { signal }: CallOptions = {}): Promise<Uint8Array | undefined> {
     this.#ready(signal)
-    const text = `SELECT value FROM ${this.#table} WHERE key = $1 AND ${live}`
-    const { rows } = await abortable(this.#pools.query(text, [keyBytes(key)], 'micrograft-get'), signal)
-    const value = rows[0]?.[0] as Buffer | undefined
+    const asked = this.#pools.query(this.#getting, [keyBytes(key)], 'micrograft-get')
+    const { rows } = await abortable(asked, signal)
+    const value = rows[0]?.['value'] as Buffer | undefined
     return value && new Uint8Array(value.buffer, value.byteOffset, value.length)
   }
 
@@ -151,22 +159,16 @@ class PostgresStore implements Store {
     const bytes = keyBytes(key)
     const expiry = lifetime(ttlMs)
     requireSize(key, value, this.#maxValueBytes)
-    const text =
-      `INSERT INTO ${this.#table} (key, value, expires_at)` +
-      ` VALUES ($1, $2, now() + $3::float8 * interval '1 millisecond')` +
-      ' ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at'
     // A copy: the statement may wait for a connection while the caller goes on.
-    await abortable(
-      this.#pools.query(text, [bytes, Buffer.from(value), expiry ?? null], 'micrograft-set'),
-      signal,
-    )
+    const values = [bytes, Buffer.from(value), expiry ?? null]
+    await abortable(this.#pools.query(this.#setting, values, 'micrograft-set'), signal)
   }
 
   async delete(key: string, { signal }: CallOptions = {}): Promise<boolean> {
     this.#ready(signal)
-    const text = `DELETE FROM ${this.#table} WHERE key = $1 RETURNING ${live}`
+    const text = `DELETE FROM ${this.#table} WHERE key = $1 RETURNING ${live} AS lived`
     const { rows } = await abortable(this.#pools.query(text, [keyBytes(key)]), signal)
-    return rows[0]?.[0] === true
+    return rows[0]?.['lived'] === true
   }
 
   async list({ prefix = '', suffix = '', limit = 1000, after, signal }: ListOptions = {}): Promise<
@@ -192,7 +194,7 @@ class PostgresStore implements Store {
     if (after !== undefined) conditions.push(`key > ${value(Buffer.from(after))}`)
     const text = `SELECT key FROM ${this.#table} WHERE ${conditions.join(' AND ')} ORDER BY key LIMIT ${limit}`
     const { rows } = await abortable(this.#pools.query(text, values), signal)
-    return rows.map(([key]) => (key as Buffer).toString())
+    return rows.map(({ key }) => (key as Buffer).toString())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

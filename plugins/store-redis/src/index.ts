@@ -1,7 +1,7 @@
 import { definePlugin, type PluginConfig } from '@micrograft/contracts'
 import { redisStore } from './redis-store.js'
 
-export type { RedisOptions, RedisTlsOptions } from './redis-options.js'
+export type { RedisOptions, RedisTlsOptions } from '@micrograft/redis-link'
 export type { RedisStoreOptions } from './redis-store.js'
 
 export const Plugin: PluginConfig<'store'> = definePlugin({

@@ -8,10 +8,18 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
-import { asBytes, asText } from './redis-connection.js'
-import { RedisLink } from './redis-link.js'
-import { redisDefaults, redisEndpoints, requireAbove0, wrong, type RedisOptions } from './redis-options.js'
-import { FirstKeys, requireKey, requireLimit, requireTtl } from './store-key.js'
+import { requireKey, requireLimit, requireTtl } from '@micrograft/plugin-kit'
+import {
+  asBytes,
+  asText,
+  invalidOption,
+  redisDefaults,
+  redisEndpoints,
+  RedisLink,
+  requireAbove0,
+  type RedisOptions,
+} from '@micrograft/redis-link'
+import { FirstKeys } from './first-keys.js'
 
 export interface RedisStoreOptions extends RedisOptions {
   /** Comes before every key that the store uses. @default `micrograft:store:` */
@@ -40,7 +48,10 @@ export async function redisStore(
   const { prefix, table, maxValueBytes } = resolved
   requireAbove0(what, 'maxValueBytes', maxValueBytes)
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(table))
-    throw wrong(what, `the table ${JSON.stringify(table)} is none; use letters, digits, ".", "_" and "-"`)
+    throw invalidOption(
+      what,
+      `the table ${JSON.stringify(table)} is none; use letters, digits, ".", "_" and "-"`,
+    )
   const endpoints = redisEndpoints(what, resolved)
   const link = await RedisLink.open({ ...resolved, what, endpoints, log }, signal)
   return new RedisStore(link, `${prefix}${table}:`, maxValueBytes)

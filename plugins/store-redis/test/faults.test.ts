@@ -2,10 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Store } from '@micrograft/contracts'
 import { Plugin } from '@micrograft/store-redis'
-import { FaultyLink, missing, redisServer, ServerProcess } from '@micrograft/test-support'
+import { FaultyLink, missing, redisCommand, redisServer, ServerProcess } from '@micrograft/test-support'
 import { componentContext, pause, until } from '@micrograft/testing'
-import { LateLink } from './support/late-link.js'
-import { command } from './support/server.js'
 
 const kind = redisServer()
 const skip = missing(kind) ?? false
@@ -100,19 +98,6 @@ test('rejects in time while the server stands still, and goes on when it does', 
   await running.verify()
 })
 
-test('does no write late that has timed out: what is acknowledged after it stays', { skip }, async () => {
-  await using link = await LateLink.to(server.port)
-  await using store = await open({ addresses: [`127.0.0.1:${link.port}`], commandTimeoutMs: 200 })
-  await store.set('k', new Uint8Array(1))
-  link.held = true
-  await assert.rejects(store.set('k', new Uint8Array(2)), { code: 'timeout' })
-  link.held = false
-  // On a connection of its own: the one before was silent.
-  await store.set('k', new Uint8Array(3))
-  link.release()
-  for (let i = 0; i < 20; i++) assert.equal((await store.get('k'))?.length, 3)
-})
-
 test('goes on after connections are reset, and works slowly over a slow link', { skip }, async () => {
   await using link = await FaultyLink.to(server.port)
   await using store = await open({ addresses: [`127.0.0.1:${link.port}`] })
@@ -130,99 +115,27 @@ test('goes on after connections are reset, and works slowly over a slow link', {
   await until('one connection is left', () => link.connections === 1)
 })
 
-test('holds no more than its limit of calls while the server stands still', { skip }, async () => {
-  await using store = await open()
-  await store.set('k', new Uint8Array(1))
-  server.pause()
-  try {
-    const calls = Array.from({ length: 12_000 }, () =>
-      store.get('k').catch((error: { code: string }) => error.code),
-    )
-    const results = await Promise.all(calls)
-    assert.equal(results.filter((each) => each === 'overloaded').length, 2000)
-    assert.ok(results.every((each) => each === 'overloaded' || codes.has(each as string)))
-  } finally {
-    server.resume()
-  }
-  await until('it goes on', () =>
-    store
-      .get('k')
-      .then(() => true)
-      .catch(() => false),
-  )
-})
-
-test(
-  'rejects with unauthenticated while the password is wrong, and goes on when it is right again',
-  { skip },
-  async () => {
-    await using link = await FaultyLink.to(server.port)
-    await command(server, 'ACL', 'SETUSER', 'ben', 'on', '>right', '~*', '+@all')
-    const addresses = [`127.0.0.1:${link.port}`]
-    await using store = await open({ addresses, username: 'ben', password: 'right' })
-    await store.set('k', new Uint8Array(1))
-    await command(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>changed')
-    link.reset()
-    const code = () =>
-      store
-        .get('k')
-        .then(() => 'none')
-        .catch((error: { code: string }) => error.code)
-    await until('the password is refused', async () => (await code()) === 'unauthenticated')
-    await command(server, 'ACL', 'SETUSER', 'ben', 'resetpass', '>right')
-    await until('it goes on', async () => (await code()) === 'none')
-  },
-)
-
 test(
   'survives a value that the server refuses, and rejects with overloaded where its memory is full',
   { skip },
   async () => {
     await using store = await open()
-    await command(server, 'CONFIG', 'SET', 'proto-max-bulk-len', String(1024 * 1024))
+    await redisCommand(server, 'CONFIG', 'SET', 'proto-max-bulk-len', String(1024 * 1024))
     // The server ends the connection while the rest is still being sent, and its reason may be lost with that.
     await assert.rejects(store.set('k', new Uint8Array(2 * 1024 * 1024)), (error: { code: string }) =>
       ['too-large', 'unavailable'].includes(error.code),
     )
-    await command(server, 'CONFIG', 'SET', 'proto-max-bulk-len', String(512 * 1024 * 1024))
+    await redisCommand(server, 'CONFIG', 'SET', 'proto-max-bulk-len', String(512 * 1024 * 1024))
     await until('it goes on', () =>
       store
         .set('k', new Uint8Array(1))
         .then(() => true)
         .catch(() => false),
     )
-    await command(server, 'CONFIG', 'SET', 'maxmemory', '1')
+    await redisCommand(server, 'CONFIG', 'SET', 'maxmemory', '1')
     await assert.rejects(store.set('k', new Uint8Array(1)), { code: 'overloaded' })
-    await command(server, 'CONFIG', 'SET', 'maxmemory', '0')
+    await redisCommand(server, 'CONFIG', 'SET', 'maxmemory', '0')
     await store.set('k', new Uint8Array(2))
     assert.equal((await store.get('k'))?.length, 2)
   },
 )
-
-test('is disposed at once while the server stands still', { skip }, async () => {
-  const store = await open({ commandTimeoutMs: 60_000 })
-  server.pause()
-  try {
-    const waiting = assert.rejects(store.get('k'), { code: 'closed' })
-    await store[Symbol.asyncDispose]()
-    await waiting
-  } finally {
-    server.resume()
-  }
-})
-
-test('is disposed at once while it connects to a server that stands still', { skip }, async () => {
-  await using link = await FaultyLink.to(server.port)
-  const store = await open({ addresses: [`127.0.0.1:${link.port}`], connectTimeoutMs: 60_000 })
-  server.pause()
-  try {
-    link.reset()
-    await until('the connection is lost', () => link.connections === 0)
-    await until('it connects again', () => link.connections === 1)
-    const started = performance.now()
-    await store[Symbol.asyncDispose]()
-    assert.ok(performance.now() - started < slowest)
-  } finally {
-    server.resume()
-  }
-})

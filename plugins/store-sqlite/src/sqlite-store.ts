@@ -12,9 +12,9 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
+import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from '@micrograft/plugin-kit'
 import { closedError, SqliteDatabase } from './sqlite-database.js'
 import { sqliteError } from './sqlite-error.js'
-import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from './store-checks.js'
 
 export interface SqliteStoreOptions {
   /** The folder, made with mode 0700 where it is missing; the first counts. @default `micrograft/sqlite` in the system's temporary folder */

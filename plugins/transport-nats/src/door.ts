@@ -1,8 +1,8 @@
 import type { Connection, ConnectionHandler } from '@micrograft/contracts'
+import type { NatsLink } from '@micrograft/nats-link'
 import { createInbox, type Msg } from '@nats-io/transport-node'
 import { decodeGreeting, encodeGreeting } from './greeting.js'
 import type { ConnectionEnds, ConnectionSettings, NatsPeerConnection } from './nats-connection.js'
-import type { NatsLink } from './nats-link.js'
 import type { PeerWire } from './peer-wire.js'
 
 export type Accept = (connection: Connection) => ConnectionHandler
@@ -16,7 +16,7 @@ export interface NewConnection extends ConnectionEnds {
   readonly remote: string
 }
 
-export interface DoorMakes {
+export interface ConnectionMakes {
   readonly connection: (ends: NewConnection) => NatsPeerConnection
   readonly peerWire: () => PeerWire
   readonly goWire: () => PeerWire
@@ -27,12 +27,12 @@ export class Door {
   readonly #link: NatsLink
   readonly #accept: Accept
   readonly #settings: DoorSettings
-  readonly #makes: DoorMakes
+  readonly #makes: ConnectionMakes
   /** Connections of go-micro, by the inbox that they want replies in. */
   readonly #go = new Map<string, NatsPeerConnection>()
   #count = 0
 
-  constructor(link: NatsLink, accept: Accept, settings: DoorSettings, makes: DoorMakes) {
+  constructor(link: NatsLink, accept: Accept, settings: DoorSettings, makes: ConnectionMakes) {
     this.#link = link
     this.#accept = accept
     this.#settings = settings

@@ -1,7 +1,7 @@
 import { definePlugin, type PluginConfig } from '@micrograft/contracts'
 import { natsTransport, type NatsTransportOptions } from './nats-transport.js'
 
-export type { NatsConnectionOptions, NatsTlsOptions } from './nats-options.js'
+export type { NatsConnectionOptions, NatsTlsOptions } from '@micrograft/nats-link'
 export type { NatsTransportOptions } from './nats-transport.js'
 
 export const Plugin: PluginConfig<'transport'> = definePlugin<'transport', NatsTransportOptions | undefined>({

@@ -1,8 +1,9 @@
 import { ServiceError, type Connection, type ConnectionHandler, type Message } from '@micrograft/contracts'
+import type { NatsLink } from '@micrograft/nats-link'
 import type { Msg } from '@nats-io/transport-node'
 import { messageBytes } from './frames.js'
-import type { NatsLink } from './nats-link.js'
 import type { Heard, PeerWire } from './peer-wire.js'
+import { SendQueue } from './send-queue.js'
 
 export interface ConnectionSettings {
   readonly maxMessageBytes: number
@@ -30,23 +31,15 @@ const highWaterBytes = 262_144
 /** How long a peer may take to end its side, in milliseconds. */
 const endTimeoutMs = 5000
 
-interface Waiter {
-  readonly resolve: () => void
-  readonly reject: (error: ServiceError) => void
-}
-
 /** One end of a connection over two inboxes. */
 export class NatsPeerConnection implements Connection {
   readonly remote: string
   readonly #link: NatsLink
   readonly #settings: ConnectionSettings
   readonly #ends: ConnectionEnds
-  readonly #highWater: number
-  #handler: ConnectionHandler | undefined
   /** Frames that the peer has no room for yet. */
-  #queue: Buffer[] = []
-  #queuedBytes = 0
-  #room = windowBytes
+  readonly #queue: SendQueue
+  #handler: ConnectionHandler | undefined
   /** What came and was not handed over, and how much room it takes. */
   #inbound: Heard[] = []
   #inboundBytes = 0
@@ -59,7 +52,6 @@ export class NatsPeerConnection implements Connection {
   #peerEnded = false
   #over = false
   #error: ServiceError | undefined
-  #waiters: Waiter[] = []
   #heardAt = performance.now()
   #sentAt = performance.now()
   readonly #timer: NodeJS.Timeout
@@ -72,7 +64,9 @@ export class NatsPeerConnection implements Connection {
     this.#link = link
     this.#settings = settings
     this.#ends = ends
-    this.#highWater = Math.min(highWaterBytes, settings.maxQueuedBytes / 2)
+    // Go-micro does not say what it has room for.
+    const room = ends.wire.controls ? windowBytes : Infinity
+    this.#queue = new SendQueue(Math.min(highWaterBytes, settings.maxQueuedBytes / 2), room)
     const { keepAliveMs, idleTimeoutMs } = settings
     this.#timer = setInterval(
       () => this.#look(),
@@ -100,22 +94,20 @@ export class NatsPeerConnection implements Connection {
         `a message of ${size} bytes is above the limit of ${maxMessageBytes}`,
       )
     }
-    if (this.#queuedBytes + size > maxQueuedBytes) {
-      const wait = `${this.#queuedBytes + size} bytes wait, at most ${maxQueuedBytes} may`
+    const waiting = this.#queue.bytes + size
+    if (waiting > maxQueuedBytes) {
+      const wait = `${waiting} bytes wait, at most ${maxQueuedBytes} may`
       this.destroy(new ServiceError('overloaded', `${this.remote} does not read: ${wait}`))
       return false
     }
-    for (const frame of this.#ends.wire.encode(message)) this.#put(frame)
+    for (const frame of this.#ends.wire.encode(message)) this.#queue.put(frame)
     this.#pump()
-    return !this.#over && this.#queuedBytes < this.#highWater
+    return !this.#over && this.#queue.isLow
   }
 
-  drained(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#ended) reject(this.#reason())
-      else if (this.#queuedBytes < this.#highWater) resolve()
-      else this.#waiters.push({ resolve, reject })
-    })
+  async drained(): Promise<void> {
+    if (this.#ended) throw this.#reason()
+    await this.#queue.drained()
   }
 
   pause(): void {
@@ -164,7 +156,7 @@ export class NatsPeerConnection implements Connection {
   #take(heard: Heard): void {
     switch (heard.kind) {
       case 'credit':
-        this.#room = Math.min(windowBytes, this.#room + heard.bytes)
+        this.#queue.grant(heard.bytes, windowBytes)
         return this.#pump()
       case 'ping':
         return
@@ -219,37 +211,17 @@ export class NatsPeerConnection implements Connection {
     this.#control(() => this.#ends.wire.control('credit', amount))
   }
 
-  #put(frame: Buffer): void {
-    this.#queue.push(frame)
-    this.#queuedBytes += frame.length
-  }
-
   #pump(): void {
-    let at = 0
-    const { controls } = this.#ends.wire
     try {
-      while (at < this.#queue.length && this.#hasRoom()) {
-        const frame = this.#queue[at++] as Buffer
-        this.#publish(frame)
-        this.#queuedBytes -= frame.length
-        this.#room -= frame.length
-      }
+      this.#queue.flush((frame) => this.#publish(frame))
     } catch (error) {
       return this.#finish(ServiceError.from(error, 'unavailable'))
     }
-    this.#queue.splice(0, at)
-    if (this.#queuedBytes < this.#highWater) {
-      for (const { resolve } of this.#waiters.splice(0)) resolve()
-    }
-    if (this.#ended && !this.#endSent && this.#queue.length === 0) {
+    if (this.#ended && !this.#endSent && this.#queue.isEmpty) {
       this.#endSent = true
-      if (controls) this.#control(() => this.#ends.wire.control('end'))
+      if (this.#ends.wire.controls) this.#control(() => this.#ends.wire.control('end'))
     }
     this.#maybeOver()
-  }
-
-  #hasRoom(): boolean {
-    return this.#room > 0 || !this.#ends.wire.controls
   }
 
   /** Sends what is queued and then says that it was all. */
@@ -257,7 +229,7 @@ export class NatsPeerConnection implements Connection {
     this.#ended = true
     this.#paused = false
     this.#endTimer = setTimeout(() => this.#finish(undefined), endTimeoutMs).unref()
-    for (const { reject } of this.#waiters.splice(0)) reject(this.#reason())
+    this.#queue.refuse(this.#reason())
     this.#pump()
     this.#hand()
   }
@@ -273,13 +245,12 @@ export class NatsPeerConnection implements Connection {
     this.#over = true
     this.#ended = true
     this.#error = error
-    this.#queue = []
-    this.#queuedBytes = 0
+    this.#queue.clear()
     this.#inbound = []
     clearInterval(this.#timer)
     clearTimeout(this.#endTimer)
     this.#ends.onOver()
-    for (const { reject } of this.#waiters.splice(0)) reject(this.#reason())
+    this.#queue.refuse(this.#reason())
     setImmediate(() => {
       this.#settled()
       this.#handler?.closed(error)

@@ -11,14 +11,13 @@ import {
   type Transport,
   type TransportLimits,
 } from '@micrograft/contracts'
-import { createInbox, type Msg } from '@nats-io/transport-node'
+import { connectionDefaults, NatsLink, within, type NatsConnectionOptions } from '@micrograft/nats-link'
+import type { Msg } from '@nats-io/transport-node'
 import { dialSubject, greetingSubject, listenSubject } from './address.js'
-import { Door, type Accept, type DoorSettings, type NewConnection } from './door.js'
-import { decodeGreeting, encodeGreeting } from './greeting.js'
-import { NatsPeerConnection, type ConnectionEnds } from './nats-connection.js'
-import { NatsLink, within } from './nats-link.js'
-import { connectionDefaults, type NatsConnectionOptions } from './nats-options.js'
-import { goWire, peerWire, type PeerWire } from './peer-wire.js'
+import { dialPeer, heardBySomebody, unreached } from './dialling.js'
+import { Door, type Accept, type ConnectionMakes, type DoorSettings, type NewConnection } from './door.js'
+import { NatsPeerConnection } from './nats-connection.js'
+import { goWire, peerWire } from './peer-wire.js'
 
 export interface NatsTransportOptions extends NatsConnectionOptions, TransportLimits {
   /** How often a connection gives a sign of life, in milliseconds; a peer that gives none for three and a half times as long is gone. @default 10_000 */
@@ -56,7 +55,6 @@ export async function natsTransport(
 /** Largest piece of a message, in bytes, where the server takes more. */
 const maxPieceBytes = 262_144
 const defaultDialTimeoutMs = 5000
-const nothing = new Uint8Array(0)
 
 class NatsTransport implements Transport {
   readonly name = 'nats'
@@ -65,6 +63,14 @@ class NatsTransport implements Transport {
   readonly #log: Logger
   readonly #connections = new Set<NatsPeerConnection>()
   readonly #listeners = new Set<Listener>()
+  readonly #makes: ConnectionMakes = {
+    connection: (ends) => this.#connection(ends),
+    peerWire: () => {
+      const { maxMessageBytes } = this.#settings
+      return peerWire(Math.min(maxPieceBytes, this.#link.maxPayload - 1024), maxMessageBytes)
+    },
+    goWire: () => goWire(this.#link.maxPayload),
+  }
   #ended: Promise<void> | undefined
 
   constructor(link: NatsLink, settings: DoorSettings, log: Logger) {
@@ -79,17 +85,13 @@ class NatsTransport implements Transport {
   async listen(address: string, accept: Accept, { signal }: CallOptions = {}): Promise<Listener> {
     this.#ready(signal)
     const subject = listenSubject(address)
-    const taken = await this.#heardBySomebody(subject, signal)
+    const taken = await heardBySomebody(this.#link, subject, signal)
     this.#ready(signal)
     if (taken) {
       const next = 'stop what listens there or choose another address'
       throw new ServiceError('conflict', `${subject} is taken; ${next}`)
     }
-    const door = new Door(this.#link, accept, this.#settings, {
-      connection: (each) => this.#connection(each),
-      peerWire: () => this.#peerWire(),
-      goWire: () => this.#goWire(),
-    })
+    const door = new Door(this.#link, accept, this.#settings, this.#makes)
     const hear = (message: Msg, how: (message: Msg) => void): void => {
       try {
         how(message)
@@ -131,7 +133,8 @@ class NatsTransport implements Transport {
       timeoutMs,
     )
     try {
-      const connecting = this.#connect(subject, handler, late.signal)
+      const { keepAliveMs } = this.#settings
+      const connecting = dialPeer(this.#link, subject, handler, keepAliveMs, this.#makes, late.signal)
       const giveUp = (): void => {
         late.abort(signal?.reason)
         connecting.then(
@@ -159,66 +162,6 @@ class NatsTransport implements Transport {
     await this.#link.close()
   }
 
-  /** @param signal Ends it: the dialler waits no longer. */
-  async #connect(subject: string, handler: ConnectionHandler, signal: AbortSignal): Promise<Connection> {
-    const inbox = createInbox()
-    const { keepAliveMs } = this.#settings
-    let connection: NatsPeerConnection | undefined
-    let welcomed!: (message: Msg) => void
-    const welcome = new Promise<Msg>((resolve) => (welcomed = resolve))
-    // What comes right behind the welcome is there before whoever waits for that has its turn.
-    const early: Msg[] = []
-    let greeted = false
-    const subscription = this.#link.subscribe(inbox, (message) => {
-      if (connection) connection.hear(message)
-      else if (greeted) early.push(message)
-      else welcomed(message)
-      greeted = true
-    })
-    const forget = (): void => this.#link.unsubscribe(subscription)
-    const join = (ends: Omit<ConnectionEnds, 'inbox' | 'onOver'>): Connection => {
-      connection = this.#connection({ ...ends, inbox, remote: subject, onOver: forget })
-      connection.attach(handler)
-      for (const message of early) connection.hear(message)
-      return connection
-    }
-    try {
-      const greeting = encodeGreeting({ version: 1, keepAliveMs })
-      await this.#link.publish(greetingSubject(subject), greeting, { reply: inbox }, signal)
-      const { data, headers, reply } = await within(welcome, signal)
-      if (headers?.code === 503) {
-        if (!(await this.#heardBySomebody(subject, signal))) throw unreached(subject, 'nobody listens there')
-        signal.throwIfAborted()
-        return join({ peer: subject, wire: this.#goWire(), peerKeepAliveMs: Infinity })
-      }
-      const peer = decodeGreeting(data)
-      if (peer.refused !== undefined || reply === undefined)
-        throw unreached(subject, peer.refused ?? 'no inbox')
-      return join({ peer: reply, wire: this.#peerWire(), peerKeepAliveMs: peer.keepAliveMs })
-    } catch (error) {
-      forget()
-      throw error
-    }
-  }
-
-  /**
-   * Whether anybody hears a subject. The server answers at once where nobody does, before it answers
-   * the flush; who does gets an empty message, which no peer takes for one.
-   */
-  async #heardBySomebody(subject: string, signal: AbortSignal | undefined): Promise<boolean> {
-    let heard = true
-    const inbox = createInbox()
-    const subscription = this.#link.subscribe(inbox, ({ headers }) => {
-      if (headers?.code === 503) heard = false
-    })
-    try {
-      await this.#link.publish(subject, nothing, { reply: inbox }, signal)
-      return heard
-    } finally {
-      this.#link.unsubscribe(subscription)
-    }
-  }
-
   #connection({ remote, ...ends }: NewConnection): NatsPeerConnection {
     const connection = new NatsPeerConnection(remote, this.#link, this.#settings, {
       ...ends,
@@ -231,20 +174,8 @@ class NatsTransport implements Transport {
     return connection
   }
 
-  #peerWire(): PeerWire {
-    return peerWire(Math.min(maxPieceBytes, this.#link.maxPayload - 1024), this.#settings.maxMessageBytes)
-  }
-
-  #goWire(): PeerWire {
-    return goWire(this.#link.maxPayload)
-  }
-
   #ready(signal: AbortSignal | undefined): void {
     if (this.#ended) throw this.#link.closed()
     this.#link.ready(signal)
   }
-}
-
-function unreached(subject: string, why: string): ServiceError {
-  return new ServiceError('unavailable', `cannot reach ${subject} over nats: ${why}; is the service running?`)
 }

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { FaultyLink, natsServer, unusable, usableServer, type TestServer } from '@micrograft/test-support'
+import {
+  FaultyLink,
+  natsLogin,
+  natsServer,
+  unusable,
+  usableServer,
+  type TestServer,
+} from '@micrograft/test-support'
 import { until } from '@micrograft/testing'
 import { Plugin } from '@micrograft/transport-nats'
 import { connect, createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { createService } from 'micrograft'
-import { door, echo, End, login, message, openTransport } from './support/nats.js'
+import { door, echo, End, message, openTransport } from './support/nats.js'
 
 const kind = natsServer(() => ({ jetstream: false }))
 const reason = unusable(kind)
@@ -17,7 +24,7 @@ const at = () => ({ addresses: [server.address] })
 before(async () => {
   if (reason !== undefined) return
   server = await usableServer(kind)
-  raw = await connect(login(server))
+  raw = await connect(natsLogin(server))
 })
 after(async () => {
   await raw?.close()

@@ -12,13 +12,13 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from '@micrograft/contracts'
+import { requireQueue, requireTopic } from '@micrograft/plugin-kit'
 import { HttpDeliveries, identityEntry } from './http-deliveries.js'
 import { encodeEnvelope } from './http-envelope.js'
 import { HttpInboxes } from './http-inboxes.js'
 import { maxPipeline, pipelineEntry } from './http-sender.js'
 import { broadcastVersion, brokerService } from './http-subscribers.js'
 import { defaultInboxSize, Inbox } from './inbox.js'
-import { requireQueue, requireTopic } from './topic.js'
 
 export interface HttpBrokerOptions {
   /** Where messages are received; the first counts. @default `127.0.0.1:0`, a free port that only this machine reaches */

@@ -11,9 +11,9 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from '@micrograft/contracts'
+import { requireQueue, requireTopic } from '@micrograft/plugin-kit'
 import { defaultInboxSize, Inbox } from './inbox.js'
 import { memorySubscribers, type MemorySubscribers } from './memory-subscribers.js'
-import { requireQueue, requireTopic } from './topic.js'
 
 export interface MemoryBrokerOptions {
   /** Brokers of one hub hear each other. @default the one that all of the process share */

@@ -1,4 +1,3 @@
-import { statSync, watch as watchDirectory, type FSWatcher } from 'node:fs'
 import {
   resolveOptions,
   ServiceError,
@@ -12,12 +11,12 @@ import {
   type ServiceRecord,
   type WatchOptions,
 } from '@micrograft/contracts'
+import { nodeRecords, type NodeWatcher } from '@micrograft/plugin-kit'
+import { DirectoryFollower } from './directory-follower.js'
 import { NodeDirectory } from './node-directory.js'
 import { NodeFileWriter } from './node-file-writer.js'
 import { nodeFileName, writeNodeFile } from './node-file.js'
-import { nodeRecords } from './node-record.js'
 import { NodeTable } from './node-table.js'
-import type { NodeWatcher } from './node-watcher.js'
 import { defaultDirectory, openPrivateDirectory, unavailable, type PrivatePath } from './private-directory.js'
 import { ownProcess } from './process-identity.js'
 import { closedError, ttlOf } from './registry-checks.js'
@@ -46,9 +45,6 @@ const defaults = {
   maxNodes: 20_000,
 }
 
-/** Where the system cannot tell of changes, looking costs one system call. */
-const blindPollMs = 50
-
 /** Nodes of one user's processes on one machine: a file for each in a directory, and no server. */
 export function localRegistry(
   options: LocalRegistryOptions | undefined,
@@ -71,7 +67,6 @@ class LocalRegistry implements Registry {
   readonly name = 'local'
   readonly capabilities: RegistryCapabilities = Object.freeze({ expiry: true, visibleWithinMs: 100 })
   readonly #place: PrivatePath
-  readonly #pollMs: number
   readonly #maxFileBytes: number
   readonly #log: Logger
   readonly #self = ownProcess()
@@ -79,14 +74,10 @@ class LocalRegistry implements Registry {
   readonly #directory: NodeDirectory
   readonly #files: NodeFileWriter
   readonly #watchers = new Set<NodeWatcher>()
-  readonly #changed = new Set<string>()
+  readonly #follower: DirectoryFollower
   #opened = false
   #closed = false
   #lost = false
-  #system: FSWatcher | undefined
-  /** The directory that the system watches: another may have its name by now. */
-  #inode = 0
-  #poll: NodeJS.Timeout | undefined
 
   constructor(
     place: PrivatePath,
@@ -94,11 +85,17 @@ class LocalRegistry implements Registry {
     log: Logger,
   ) {
     this.#place = place
-    this.#pollMs = limits.pollMs
     this.#maxFileBytes = limits.maxFileBytes
     this.#log = log
     this.#directory = new NodeDirectory(place.path, this.#nodes, limits, this.#self, log)
     this.#files = new NodeFileWriter(place.path)
+    this.#follower = new DirectoryFollower({
+      path: place.path,
+      pollMs: limits.pollMs,
+      log,
+      changed: (names) => this.#lookAtChanged(names),
+      poll: () => this.#lookAgain(),
+    })
   }
 
   async register(service: ServiceRecord, { signal, ttlMs }: RegisterOptions = {}): Promise<void> {
@@ -145,13 +142,10 @@ class LocalRegistry implements Registry {
 
   async watch(options: WatchOptions = {}): Promise<RegistryWatcher> {
     this.#ready(options.signal)
-    this.#use(() => {
-      this.#follow()
-      this.#directory.look(true)
-    })
+    this.#use(() => this.#followAndLook())
     const watcher = this.#nodes.watch(options, (ended) => {
       this.#watchers.delete(ended)
-      if (this.#watchers.size === 0) this.#unfollow()
+      if (this.#watchers.size === 0) this.#follower.stop()
     })
     this.#watchers.add(watcher)
     return watcher
@@ -161,7 +155,7 @@ class LocalRegistry implements Registry {
     if (this.#closed) return
     this.#closed = true
     for (const watcher of this.#watchers) watcher.end(closedError('local'))
-    this.#unfollow()
+    this.#follower.stop()
     this.#files.removeOwn()
   }
 
@@ -193,63 +187,20 @@ class LocalRegistry implements Registry {
     throw new ServiceError('too-large', message)
   }
 
-  #follow(): void {
-    if (!this.#poll) this.#pollEvery(this.#pollMs)
-    const { ino } = statSync(this.#place.path)
-    if (this.#system && this.#inode === ino) return
-    this.#forgetSystem()
-    this.#inode = ino
-    try {
-      this.#system = watchDirectory(this.#place.path, { persistent: false }, (event, name) => {
-        // Files are replaced, never written to: `change` is a renewal.
-        if (event === 'rename') this.#soon(name)
-      })
-      this.#system.on('error', () => this.#forgetSystem())
-      this.#pollEvery(this.#pollMs)
-    } catch (error) {
-      this.#log.debug('changes of the directory are not told, polling', { path: this.#place.path, error })
-      this.#pollEvery(Math.min(blindPollMs, this.#pollMs))
-    }
+  #followAndLook(): void {
+    this.#follower.follow()
+    this.#directory.look(true)
   }
 
-  #pollEvery(ms: number): void {
-    clearInterval(this.#poll)
-    this.#poll = setInterval(() => this.#again(), ms).unref()
-  }
-
-  #forgetSystem(): void {
-    this.#system?.close()
-    this.#system = undefined
-  }
-
-  #unfollow(): void {
-    this.#forgetSystem()
-    clearInterval(this.#poll)
-    this.#poll = undefined
-    this.#changed.clear()
-  }
-
-  /** Many files change together: they are looked at once. */
-  #soon(name: string | null): void {
-    if (this.#changed.size === 0) setImmediate(() => this.#lookAtChanged())
-    this.#changed.add(name ?? '')
-  }
-
-  #lookAtChanged(): void {
-    if (!this.#poll || this.#changed.size === 0) return
-    const names = [...this.#changed]
-    this.#changed.clear()
+  #lookAtChanged(names: readonly string[] | undefined): void {
     this.#tolerantly(() => {
-      if (names.includes('')) this.#directory.look()
-      else this.#directory.lookAt(names)
+      if (names) this.#directory.lookAt(names)
+      else this.#directory.look()
     })
   }
 
-  #again(): void {
-    this.#tolerantly(() => {
-      this.#follow()
-      this.#directory.look(true)
-    })
+  #lookAgain(): void {
+    this.#tolerantly(() => this.#followAndLook())
   }
 
   /** A watcher goes on whatever happens to the directory. */
@@ -260,7 +211,7 @@ class LocalRegistry implements Registry {
     } catch (error) {
       if (!this.#lost) this.#log.warn('registry lost, trying again', { path: this.#place.path, error })
       this.#lost = true
-      this.#forgetSystem()
+      this.#follower.forget()
     }
   }
 }

@@ -1,8 +1,7 @@
 import type { WatchOptions } from '@micrograft/contracts'
+import type { NodeRecord, NodeWatcher } from '@micrograft/plugin-kit'
 import type { MdnsEntry } from './mdns-records.js'
-import type { NodeRecord } from './node-record.js'
 import { NodeTable } from './node-table.js'
-import type { NodeWatcher } from './node-watcher.js'
 
 /** A goodbye may be taken back by another who answers for the node (RFC 6762 §10.1). */
 const rescueMs = 100

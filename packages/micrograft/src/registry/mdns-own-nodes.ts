@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { NodeRecord } from '@micrograft/plugin-kit'
 import type { MdnsNode } from './mdns-records.js'
-import type { NodeRecord } from './node-record.js'
 
 /** A node that this registry registered. */
 export interface OwnNode {

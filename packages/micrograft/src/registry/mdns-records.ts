@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import { deflateSync, inflateSync } from 'node:zlib'
 import { ServiceError, type Endpoint, type ValueShape } from '@micrograft/contracts'
+import { nodeRecords, type NodeRecord } from '@micrograft/plugin-kit'
 import type { DnsMessage, DnsRecord } from './dns-message.js'
-import { nodeRecords, type NodeRecord } from './node-record.js'
 
 /** What a message says of one node. */
 export interface MdnsEntry {

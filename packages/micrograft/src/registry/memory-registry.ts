@@ -9,9 +9,8 @@ import {
   type ServiceRecord,
   type WatchOptions,
 } from '@micrograft/contracts'
-import { nodeRecords } from './node-record.js'
+import { nodeRecords, type NodeWatcher } from '@micrograft/plugin-kit'
 import { NodeTable } from './node-table.js'
-import type { NodeWatcher } from './node-watcher.js'
 import { closedError, ttlOf } from './registry-checks.js'
 
 /** What memory registries meet in. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ServiceError } from '@micrograft/contracts'
-import { nodeRecords, type NodeRecord } from './node-record.js'
+import { nodeRecords, type NodeRecord } from '@micrograft/plugin-kit'
 import type { ProcessIdentity } from './process-identity.js'
 
 /** What a file of the local registry says. It holds from when the file was last modified. */

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { RegistryEvent, ServiceRecord, WatchOptions } from '@micrograft/contracts'
-import { compare, mergeRecords, type NodeRecord } from './node-record.js'
-import { NodeWatcher } from './node-watcher.js'
+import { compare, mergeRecords, NodeWatcher, type NodeRecord } from '@micrograft/plugin-kit'
 
 export interface HeldOptions {
   /** When it goes by itself, as `performance.now()` counts. @default never */

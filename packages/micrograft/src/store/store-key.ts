@@ -1,4 +1,5 @@
 import { ServiceError, type ListOptions } from '@micrograft/contracts'
+import { requireLimit } from '@micrograft/plugin-kit'
 
 const maxKeyBytes = 512
 
@@ -17,22 +18,12 @@ export function requireKey(key: string): void {
   )
 }
 
-/** @throws `invalid-option` unless `ttlMs` is a positive number. */
-export function requireTtl(ttlMs: number | undefined): void {
-  if (ttlMs === undefined || (Number.isFinite(ttlMs) && ttlMs > 0)) return
-  throw new ServiceError(
-    'invalid-option',
-    `ttlMs is ${String(ttlMs)}; give a positive number of milliseconds, or none`,
-  )
-}
-
 /** The keys that `options` asks for, in the order of their bytes. */
 export function selectKeys(
   keys: Iterable<string>,
   { prefix = '', suffix = '', limit = 1000, after }: ListOptions,
 ): readonly string[] {
-  if (!Number.isSafeInteger(limit) || limit < 0)
-    throw new ServiceError('invalid-option', `limit is ${String(limit)}; give a whole number from 0 up`)
+  requireLimit(limit)
   const found: string[] = []
   for (const key of keys) {
     if (

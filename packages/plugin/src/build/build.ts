@@ -24,7 +24,7 @@ export interface BuildOptions {
   readonly version?: string | undefined
   /** What the plugin is for, where its host tells types apart, e.g. `client`. @default none */
   readonly type?: string | undefined
-  /** Packages that the host brings, beside `micrograft` and `@micrograft/*`. @default none */
+  /** Packages that the host brings, beside `micrograft`, `@micrograft/contracts` and `@micrograft/plugin`. @default none */
   readonly external?: readonly string[] | undefined
   /** The range of Node versions that the plugin runs on. @default `>=20.19` */
   readonly node?: string | undefined

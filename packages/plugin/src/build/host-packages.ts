@@ -8,12 +8,16 @@ import { packageOf, type FoundPackage, type Packages } from './package-json.js'
 
 const namespace = 'host-package'
 
-/** Whether a package stays an import and comes from the host: this project's own, and those that the build names. */
+/** What plugins and their host must have one copy of. Others of this project are bundled as any library is. */
+const ownHostPackages: ReadonlySet<string> = new Set([
+  'micrograft',
+  '@micrograft/contracts',
+  '@micrograft/plugin',
+])
+
+/** Whether a package stays an import and comes from the host: one of these, or one that the build names. */
 export function isHostPackage(name: string | undefined, external: readonly string[]): name is string {
-  return (
-    name !== undefined &&
-    (name === 'micrograft' || name.startsWith('@micrograft/') || external.includes(name))
-  )
+  return name !== undefined && (ownHostPackages.has(name) || external.includes(name))
 }
 
 /**

@@ -1,9 +1,9 @@
 import type { Broker } from '@micrograft/contracts'
 import { Plugin, type NatsBrokerOptions } from '@micrograft/broker-nats'
-import type { TestServer } from '@micrograft/test-support'
+import { natsLogin, type TestServer } from '@micrograft/test-support'
 import { componentContext } from '@micrograft/testing'
 import { jetstreamManager } from '@nats-io/jetstream'
-import { connect, type NodeConnectionOptions } from '@nats-io/transport-node'
+import { connect } from '@nats-io/transport-node'
 
 /** Makes a broker; one that is given up is given up by the test. */
 export async function openBroker(options: NatsBrokerOptions): Promise<Broker> {
@@ -18,14 +18,9 @@ export function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes)
 }
 
-/** How the tests themselves connect. */
-export function login({ host, port, user, password: pass }: TestServer): NodeConnectionOptions {
-  return { servers: `${host}:${port}`, ...(user === undefined ? {} : { user, pass }) }
-}
-
 /** Gives back what the server keeps for streams. */
 export async function forget(server: TestServer, streams: Iterable<string>): Promise<void> {
-  const connection = await connect(login(server))
+  const connection = await connect(natsLogin(server))
   const { streams: all } = await jetstreamManager(connection)
   for (const stream of streams) await all.delete(stream).catch(() => undefined)
   await connection.close()

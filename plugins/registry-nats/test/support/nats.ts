@@ -1,8 +1,6 @@
 import type { Registry, RegistryWatcher, ServiceRecord } from '@micrograft/contracts'
 import { Plugin, type NatsRegistryOptions } from '@micrograft/registry-nats'
-import type { TestServer } from '@micrograft/test-support'
 import { componentContext } from '@micrograft/testing'
-import type { NodeConnectionOptions } from '@nats-io/transport-node'
 
 export function openRegistry(options: NatsRegistryOptions): Promise<Registry> {
   return (Plugin.newFunc as unknown as (...args: unknown[]) => Promise<Registry>)(options, componentContext())
@@ -26,9 +24,4 @@ export function gather(watcher: RegistryWatcher): string[] {
 export async function ids(registry: Registry, name = 'greeter'): Promise<string> {
   const found = await registry.get(name)
   return found.flatMap(({ nodes }) => nodes.map(({ id }) => id)).join()
-}
-
-/** How the tests themselves connect. */
-export function login({ host, port, user, password: pass }: TestServer): NodeConnectionOptions {
-  return { servers: `${host}:${port}`, ...(user === undefined ? {} : { user, pass }) }
 }

@@ -1,9 +1,9 @@
 import type { Store } from '@micrograft/contracts'
 import { Plugin, type NatsStoreOptions } from '@micrograft/store-nats'
-import type { TestServer } from '@micrograft/test-support'
+import { natsLogin, type TestServer } from '@micrograft/test-support'
 import { componentContext } from '@micrograft/testing'
 import { Kvm } from '@nats-io/kv'
-import { connect, type NodeConnectionOptions } from '@nats-io/transport-node'
+import { connect } from '@nats-io/transport-node'
 
 export function openStore(options: NatsStoreOptions): Promise<Store> {
   return (Plugin.newFunc as unknown as (...args: unknown[]) => Promise<Store>)(options, componentContext())
@@ -13,14 +13,9 @@ export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text
 export const text = (value: Uint8Array | undefined): string | undefined =>
   value === undefined ? undefined : new TextDecoder().decode(value)
 
-/** How the tests themselves connect. */
-export function login({ host, port, user, password: pass }: TestServer): NodeConnectionOptions {
-  return { servers: `${host}:${port}`, ...(user === undefined ? {} : { user, pass }) }
-}
-
 /** Gives back what the server keeps for buckets. */
 export async function forget(server: TestServer, buckets: Iterable<string>): Promise<void> {
-  const connection = await connect(login(server))
+  const connection = await connect(natsLogin(server))
   const all = new Kvm(connection)
   for (const name of buckets)
     await all

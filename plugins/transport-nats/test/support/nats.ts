@@ -1,8 +1,6 @@
 import type { Connection, ConnectionHandler, Message, ServiceError, Transport } from '@micrograft/contracts'
 import { Plugin, type NatsTransportOptions } from '@micrograft/transport-nats'
-import type { TestServer } from '@micrograft/test-support'
 import { componentContext } from '@micrograft/testing'
-import type { NodeConnectionOptions } from '@nats-io/transport-node'
 
 export function openTransport(options: NatsTransportOptions): Promise<Transport> {
   return (Plugin.newFunc as unknown as (...args: unknown[]) => Promise<Transport>)(
@@ -53,8 +51,3 @@ export const echo = (connection: Connection): ConnectionHandler => ({
   message: (each) => void connection.send(each),
   closed: () => undefined,
 })
-
-/** How the tests themselves connect. */
-export function login({ host, port, user, password: pass }: TestServer): NodeConnectionOptions {
-  return { servers: `${host}:${port}`, ...(user === undefined ? {} : { user, pass }) }
-}

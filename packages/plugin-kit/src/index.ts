@@ -1,0 +1,13 @@
+export { abortable } from './abortable.js'
+export { requireQueue, requireTopic } from './broker-checks.js'
+export { compare, mergeRecords, nodeRecords, type NodeRecord } from './node-record.js'
+export { NodeWatcher } from './node-watcher.js'
+export {
+  afterPrefix,
+  keyBytes,
+  lifetime,
+  requireKey,
+  requireLimit,
+  requireSize,
+  requireTtl,
+} from './store-checks.js'
