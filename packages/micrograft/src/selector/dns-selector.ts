@@ -9,13 +9,8 @@ import {
   type Selection,
   type Selector,
 } from '@micrograft/contracts'
-import {
-  checkChoice,
-  choiceDefaults,
-  NodeSelection,
-  type Choice,
-  type ChoiceOptions,
-} from './node-selection.js'
+import { checkChoice, choiceDefaults, type Choice, type ChoiceOptions } from './choice-options.js'
+import { NodeSelection } from './node-selection.js'
 
 export interface DnsSelectorOptions extends ChoiceOptions {
   /** Where `_<service>._tcp.<domain>` is looked up. @default `local` */

@@ -9,14 +9,9 @@ import {
   type Selection,
   type Selector,
 } from '@micrograft/contracts'
+import { checkChoice, choiceDefaults, type Choice, type ChoiceOptions } from './choice-options.js'
 import { candidatesOf, type Candidate } from './node-member.js'
-import {
-  checkChoice,
-  choiceDefaults,
-  NodeSelection,
-  type Choice,
-  type ChoiceOptions,
-} from './node-selection.js'
+import { NodeSelection } from './node-selection.js'
 
 export interface RegistrySelectorOptions extends ChoiceOptions {
   /** Longest wait before a lost registry is tried again, in milliseconds; the first is a hundredth. @default 10_000 */

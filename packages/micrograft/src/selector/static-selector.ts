@@ -6,14 +6,9 @@ import {
   type Selection,
   type Selector,
 } from '@micrograft/contracts'
+import { checkChoice, choiceDefaults, type Choice, type ChoiceOptions } from './choice-options.js'
 import type { Candidate } from './node-member.js'
-import {
-  checkChoice,
-  choiceDefaults,
-  NodeSelection,
-  type Choice,
-  type ChoiceOptions,
-} from './node-selection.js'
+import { NodeSelection } from './node-selection.js'
 
 export interface StaticSelectorOptions extends ChoiceOptions {
   /**

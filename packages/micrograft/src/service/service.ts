@@ -1,74 +1,65 @@
-import {
-  ServiceError,
-  type ComponentType,
-  type ComponentTypes,
-  type Logger,
-  type PluginConfig,
-  type ServiceRecord,
-  type SharedType,
-  type Store,
-  type Subscription,
+import type {
+  ComponentType,
+  ComponentTypes,
+  Logger,
+  PluginConfig,
+  ServiceRecord,
+  SharedType,
+  Store,
+  Subscription,
 } from '@micrograft/contracts'
-import { adminPath } from '../admin/admin-directory.js'
-import { AdminSocket } from '../admin/admin-socket.js'
 import { adminTarget } from '../admin/admin-target.js'
 import type { Caller } from '../calls/caller.js'
 import { Catalogue } from '../catalogue/catalogue.js'
 import { Plugins } from '../catalogue/plugins.js'
 import type { SlotReport, SwapEvent, SwapReport } from '../components/swap-options.js'
 import type { EventContext, ListenOptions, PublishOptions } from '../events/events.js'
-import { helpText } from '../flags/help.js'
 import { Endpoints, type EndpointGroup } from '../handle/endpoints.js'
 import { boxedPlugins } from './box.js'
 import { builtIns } from './built-ins.js'
-import { Hosting } from './hosting.js'
-import { checkOptions, settle, type ServiceOptions, type Settings } from './service-options.js'
-import { makeParts, type Parts } from './service-parts.js'
+import { ServiceLife } from './service-life.js'
+import { checkOptions, settle, type ServiceOptions } from './service-options.js'
 import { SwapEvents } from './swap-events.js'
+import { logSwap } from './swap-log.js'
 import type { ServiceSwapOptions } from './swaps.js'
 
-type State = 'new' | 'ready' | 'started' | 'stopped'
-
-/** A running service and its parts; made by `createService`. */
+/** A service as its owner has it; made by `createService`. */
 export class Service implements AsyncDisposable {
-  readonly #options: ServiceOptions
   readonly #catalogue = new Catalogue(builtIns)
   readonly #plugins: Plugins
   readonly #swapEvents = new SwapEvents(() => this.name)
-  readonly #endpoints = new Endpoints(() => this.#parts?.handlers)
-  readonly #waiting: (() => Promise<void>)[] = []
-  readonly #whenStopped: (() => Promise<void>)[] = []
-  #state: State = 'new'
-  #initialising: Promise<Parts> | undefined
-  #parts: Parts | undefined
-  #hosting: Hosting | undefined
-  #stopping: Promise<void> | undefined
-  #admin: AdminSocket | undefined
-  /** Whether this process is the service's: it was started by `run`. */
-  #runs = false
+  readonly #endpoints: Endpoints = new Endpoints(() => this.#life.made?.handlers)
+  readonly #life: ServiceLife
 
   /** @throws `invalid-option` */
   constructor(options: ServiceOptions) {
     checkOptions(options)
     settle(options, {})
-    this.#options = options
-    this.#swapEvents.listen((event) => logSwap(this.#parts?.components.use('logger'), event))
     this.#plugins = new Plugins(this.#catalogue, { trust: options.pluginTrust })
     for (const each of boxedPlugins(this.#plugins)) this.#catalogue.add(each)
+    this.#life = new ServiceLife({
+      options,
+      catalogue: this.#catalogue,
+      plugins: this.#plugins,
+      endpoints: this.#endpoints,
+      swapEvents: this.#swapEvents,
+      adminTarget: () => adminTarget(this),
+    })
+    this.#swapEvents.listen((event) => logSwap(this.#life.made?.components.use('logger'), event))
   }
 
   get name(): string {
-    return this.#parts?.settings.name ?? this.#options.name ?? 'a service'
+    return this.#life.name
   }
 
   /** What the service is registered as; `undefined` while it serves nothing. */
   get address(): string | undefined {
-    return this.#hosting?.address
+    return this.#life.hosting?.address
   }
 
   /** Where the service can be asked for swaps; `undefined` where it cannot. */
   get adminPath(): string | undefined {
-    return this.#admin?.path
+    return this.#life.adminPath
   }
 
   /** What a flag may choose, by type. */
@@ -83,7 +74,7 @@ export class Service implements AsyncDisposable {
 
   /** Calls other services. @throws `unavailable` before `init`. */
   get client(): Caller {
-    return this.#ready().caller
+    return this.#life.parts.caller
   }
 
   get store(): Store {
@@ -96,7 +87,7 @@ export class Service implements AsyncDisposable {
 
   /** The service's component of a type: a reference that stays right when that one is swapped. */
   use<K extends SharedType>(type: K): ComponentTypes[K] {
-    return this.#ready().components.use(type)
+    return this.#life.parts.components.use(type)
   }
 
   /**
@@ -106,13 +97,13 @@ export class Service implements AsyncDisposable {
    */
   handle(type: string, group: EndpointGroup): this {
     this.#endpoints.add(type, group)
-    void this.#hosting?.renew()
+    void this.#life.hosting?.renew()
     return this
   }
 
   /** Publishes a value to a topic; see `Events.publish`. */
   publish(topic: string, payload: unknown, options?: PublishOptions): Promise<void> {
-    return this.#ready().events.publish(topic, payload, options)
+    return this.#life.parts.events.publish(topic, payload, options)
   }
 
   /** Subscribes to a topic; before the start, from the start on. */
@@ -121,18 +112,7 @@ export class Service implements AsyncDisposable {
     handler: (payload: T, context: EventContext) => unknown,
     options?: ListenOptions,
   ): Promise<Subscription> {
-    if (this.#state === 'started' || this.#state === 'ready')
-      return this.#ready().events.subscribe(topic, handler as never, options)
-    return new Promise((resolve, reject) => {
-      this.#waiting.push(() =>
-        this.#ready()
-          .events.subscribe(topic, handler as never, options)
-          .then(resolve, (error: unknown) => {
-            reject(error as Error)
-            throw error
-          }),
-      )
-    })
+    return this.#life.whenReady(() => this.#life.parts.events.subscribe(topic, handler as never, options))
   }
 
   /**
@@ -142,48 +122,21 @@ export class Service implements AsyncDisposable {
    * @throws `invalid-option` or `not-found` for a flag or name that is none, listing the known ones; a
    *   `PluginError` for a plugin file that is refused, unless those are to be warnings.
    */
-  async init(
+  init(
     argv: readonly string[] = process.argv.slice(2),
     env: Readonly<Record<string, string | undefined>> = process.env,
   ): Promise<void> {
-    this.#initialising ??= makeParts(
-      {
-        options: this.#options,
-        catalogue: this.#catalogue,
-        plugins: this.#plugins,
-        moves: {
-          door: async (door) => this.#hosting?.doorMoved(door),
-        },
-        tell: this.#swapEvents.tell,
-        handles: (endpoint) => this.#endpoints.owns(endpoint),
-        changed: async () => this.#hosting?.renew(),
-        local: () => this.#hosting?.local,
-      },
-      argv,
-      env,
-    )
-    this.#parts = await this.#initialising
-    if (this.#state === 'new') this.#state = 'ready'
+    return this.#life.init(argv, env)
   }
 
   /** Makes the components, opens the door and registers, where there is anything to answer. Where it rejects all is closed again. */
-  async start(): Promise<void> {
-    await this.init([], {})
-    if (this.#state !== 'ready')
-      throw new ServiceError('conflict', `${this.name} was ${this.#state} already; a service starts once`)
-    this.#state = 'started'
-    try {
-      await this.#start()
-    } catch (error) {
-      await this.stop().catch(() => undefined)
-      throw error
-    }
+  start(): Promise<void> {
+    return this.#life.start()
   }
 
   /** Deregisters, lets calls and messages that are under way end, and closes every component. Safe to call twice. */
   stop(): Promise<void> {
-    this.#stopping ??= this.#stop()
-    return this.#stopping
+    return this.#life.stop()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -192,23 +145,15 @@ export class Service implements AsyncDisposable {
 
   /** Runs `work` when the service has stopped, before its components are closed. */
   onStop(work: () => Promise<void>): void {
-    this.#whenStopped.push(work)
+    this.#life.onStop(work)
   }
 
   /**
    * Reads flags and environment, starts, waits for SIGINT, SIGTERM or `signal`, and stops. `--help`
    * prints the flags and ends at once.
    */
-  async run({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    this.#runs = true
-    await this.init()
-    if (this.#ready().help) {
-      process.stdout.write(helpText(this.name, this.#catalogue))
-      return this.stop()
-    }
-    await this.start()
-    await untilAsked(signal)
-    await this.stop()
+  run({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.#life.run(signal)
   }
 
   /**
@@ -227,7 +172,7 @@ export class Service implements AsyncDisposable {
     target: string | PluginConfig,
     options?: ServiceSwapOptions,
   ): Promise<SwapReport> {
-    return this.#ready().swaps.swap(type, target, options)
+    return this.#life.parts.swaps.swap(type, target, options)
   }
 
   /**
@@ -235,7 +180,7 @@ export class Service implements AsyncDisposable {
    * @param name Which codec, middleware or handlers. @default the only one
    */
   share(type: ComponentType, share: number, name?: string): Promise<SwapReport> {
-    return this.#ready().swaps.share(type, share, name)
+    return this.#life.parts.swaps.share(type, share, name)
   }
 
   /**
@@ -243,12 +188,12 @@ export class Service implements AsyncDisposable {
    * @throws `not-found` where there was nothing before.
    */
   rollback(type: ComponentType, name?: string, by?: string): Promise<SwapReport> {
-    return this.#ready().swaps.rollback(type, name, by)
+    return this.#life.parts.swaps.rollback(type, name, by)
   }
 
   /** What sits in each slot that is used, and what it was swapped from. */
   get slots(): readonly SlotReport[] {
-    return this.#ready().swaps.report()
+    return this.#life.parts.swaps.report()
   }
 
   /**
@@ -262,116 +207,8 @@ export class Service implements AsyncDisposable {
 
   /** The service's endpoints as the registry shows them. */
   get record(): ServiceRecord {
-    return this.#hosted().record
+    return this.#life.hosted().record
   }
-
-  async #start(): Promise<void> {
-    const { settings, components } = this.#ready()
-    const serves = this.#endpoints.names.length > 0
-    await components.start(serves ? ['logger', 'registry', 'transport', 'server'] : [])
-    await this.#follow(settings)
-    for (const begin of this.#waiting.splice(0)) await begin()
-    if (serves) {
-      await this.#hosted().start()
-      this.log.info('started', { service: this.name, address: this.address })
-    }
-    await this.#openAdmin(settings)
-  }
-
-  /** Takes newer versions of plugins that it uses: those that appear in its folder, and those that its platform is told to prefer. */
-  async #follow({ pluginDir }: Settings): Promise<void> {
-    this.#plugins.follow((config) => void this.#prefer(config))
-    if (pluginDir === undefined) return
-    const { platform } = this.#plugins
-    platform.events.on('refused', ({ path, error }) => this.log.warn('plugin file refused', { path, error }))
-    await platform.watch(pluginDir)
-  }
-
-  async #prefer(config: PluginConfig): Promise<void> {
-    const { swaps } = this.#ready()
-    try {
-      if (swaps.wants(config)) await swaps.swap(config.type, config, { by: 'preference' })
-      else if (!swaps.has(config)) this.#catalogue.add(config)
-    } catch (error) {
-      this.log.warn('newer plugin not taken', { plugin: `${config.name} ${config.version}`, error })
-    }
-  }
-
-  async #openAdmin({ name, id }: Settings): Promise<void> {
-    const { admin } = this.#options
-    if (!(admin ?? this.#runs)) return
-    try {
-      const path = typeof admin === 'string' ? admin : await adminPath(name, id)
-      this.#admin = await AdminSocket.open(path, adminTarget(this))
-    } catch (error) {
-      // Where nobody asked for it, the service does without.
-      if (admin !== undefined) throw error
-      this.log.warn('no admin socket', { error })
-    }
-  }
-
-  async #stop(): Promise<void> {
-    const before = this.#state
-    this.#state = 'stopped'
-    const parts = await this.#initialising?.catch(() => undefined)
-    const errors: unknown[] = []
-    const step = async (run: () => unknown) => {
-      try {
-        await run()
-      } catch (error) {
-        errors.push(error)
-      }
-    }
-    await step(() => this.#admin?.[Symbol.asyncDispose]())
-    await step(() => this.#hosting?.withdraw())
-    if (parts && before === 'started') await step(() => this.#hosting?.stop(parts.settings.graceMs))
-    await step(() => parts?.events[Symbol.asyncDispose]())
-    for (const work of this.#whenStopped.splice(0).reverse()) await step(work)
-    await step(() => parts?.caller[Symbol.asyncDispose]())
-    await step(() => parts?.handlers[Symbol.asyncDispose]())
-    await step(() => parts?.middleware[Symbol.asyncDispose]())
-    await step(() => parts?.components.dispose())
-    await step(() => this.#plugins.close())
-    if (errors.length > 0)
-      throw new AggregateError(
-        errors,
-        `${this.name} stopped, but not cleanly: ${errors.map((error) => (error as Error).message).join('; ')}`,
-      )
-  }
-
-  #hosted(): Hosting {
-    return (this.#hosting ??= new Hosting(this.#ready(), this.#endpoints))
-  }
-
-  #ready(): Parts {
-    if (!this.#parts)
-      throw new ServiceError('unavailable', `${this.name} is not ready; await init(), start() or run() first`)
-    return this.#parts
-  }
-}
-
-/** One line for the beginning of a swap and one for its end. */
-function logSwap(
-  log: Logger | undefined,
-  { phase, slot, from, to, by, durationMs, drained, error }: SwapEvent,
-): void {
-  const fields = { slot, from, to, by, durationMs: Math.round(durationMs) }
-  if (phase === 'failed' || phase === 'went-back') log?.warn(`swap ${phase}`, { ...fields, error })
-  else if (phase === 'done') log?.info('swapped', { ...fields, drained, ...(error ? { error } : {}) })
-  else log?.debug(`swap ${phase}`, fields)
-}
-
-function untilAsked(signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      process.off('SIGINT', done).off('SIGTERM', done)
-      signal?.removeEventListener('abort', done)
-      resolve()
-    }
-    process.on('SIGINT', done).on('SIGTERM', done)
-    if (signal?.aborted) done()
-    else signal?.addEventListener('abort', done, { once: true })
-  })
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net'
 import { ServiceError, type ConnectionHandler, type Message } from '@micrograft/contracts'
 import type { PartsConnection } from './bare-messages.js'
+import { DrainWaiters } from './drain-waiters.js'
 import type { FramedConnection, Framer, Framing } from './framing.js'
 import { highWaterBytes, type ConnectionLimits } from './limits.js'
+import { RestDeadline } from './rest-deadline.js'
 import { lostError } from './socket-error.js'
 import { WriteBatch } from './write-batch.js'
 import { type WriteBuffers, writeBufferBytes } from './write-buffers.js'
@@ -29,11 +31,6 @@ export interface StreamConnectionOptions {
   readonly onClosed: (connection: StreamConnection) => void
 }
 
-interface Waiter {
-  readonly resolve: () => void
-  readonly reject: (error: ServiceError) => void
-}
-
 /** A connection over a socket made with `allowHalfOpen`: the messages of a tick leave in one write. */
 export class StreamConnection implements PartsConnection, FramedConnection {
   readonly remote: string
@@ -42,13 +39,12 @@ export class StreamConnection implements PartsConnection, FramedConnection {
   readonly #framer: Framer
   readonly #limits: ConnectionLimits
   readonly #batch: WriteBatch
-  readonly #messageTimeoutMs: number | undefined
+  readonly #waiters = new DrainWaiters()
+  readonly #rest: RestDeadline | undefined
   #handler: ConnectionHandler | undefined
   #error: ServiceError | undefined
   /** No more is sent: closed, destroyed, or the peer is gone. */
   #ended = false
-  #waiters: Waiter[] = []
-  #timer: NodeJS.Timeout | undefined
   readonly #closed: Promise<void>
 
   constructor(socket: Socket, options: StreamConnectionOptions) {
@@ -59,7 +55,7 @@ export class StreamConnection implements PartsConnection, FramedConnection {
     this.#framer = framing.open(this)
     this.#limits = limits
     this.#batch = new WriteBatch(socket, buffers, () => this.#roomAgain())
-    this.#messageTimeoutMs = framing.messageTimeoutMs
+    this.#rest = this.#restDeadline(framing.messageTimeoutMs)
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => {
       this.#readEnd()
@@ -67,7 +63,7 @@ export class StreamConnection implements PartsConnection, FramedConnection {
       this.#ended = true
       socket.end()
     })
-    socket.on('drain', () => this.#release())
+    socket.on('drain', () => this.#waiters.release())
     socket.on('error', (error) => (this.#error ??= lostError(remote, error)))
     this.#closed = new Promise((resolve) => {
       socket.once('close', () => {
@@ -139,12 +135,9 @@ export class StreamConnection implements PartsConnection, FramedConnection {
   }
 
   drained(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#ended)
-        reject(this.#error ?? new ServiceError('closed', `the connection to ${this.remote} has ended`))
-      else if (this.#batch.filled + this.#socket.writableLength < highWaterBytes) resolve()
-      else this.#waiters.push({ resolve, reject })
-    })
+    if (this.#ended) return Promise.reject(this.#error ?? this.#endedError())
+    if (this.#batch.filled + this.#socket.writableLength < highWaterBytes) return Promise.resolve()
+    return this.#waiters.wait()
   }
 
   pause(): void {
@@ -181,7 +174,7 @@ export class StreamConnection implements PartsConnection, FramedConnection {
     } catch (error) {
       this.#refuse(error)
     }
-    if (this.#messageTimeoutMs !== undefined && this.#framer.unfinished) this.#expectRest()
+    if (this.#rest && this.#framer.unfinished) this.#rest.expect()
   }
 
   #readEnd(): void {
@@ -208,20 +201,18 @@ export class StreamConnection implements PartsConnection, FramedConnection {
   }
 
   /** Refuses the peer where the message that has begun is not whole in time. */
-  #expectRest(): void {
-    if (this.#timer) return
-    const began = this.#framer.received
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      if (this.#ended || !this.#framer.unfinished) return
-      if (this.#framer.received !== began || this.#socket.isPaused()) return this.#expectRest()
-      this.#refuse(
-        new ServiceError(
-          'timeout',
-          `${this.remote} left a message unfinished for ${this.#messageTimeoutMs} ms`,
+  #restDeadline(timeoutMs: number | undefined): RestDeadline | undefined {
+    if (timeoutMs === undefined) return undefined
+    return new RestDeadline({
+      framer: this.#framer,
+      timeoutMs,
+      isOver: () => this.#ended,
+      isPaused: () => this.#socket.isPaused(),
+      late: () =>
+        this.#refuse(
+          new ServiceError('timeout', `${this.remote} left a message unfinished for ${timeoutMs} ms`),
         ),
-      )
-    }, this.#messageTimeoutMs).unref()
+    })
   }
 
   #endWithin(ms: number): void {
@@ -231,7 +222,7 @@ export class StreamConnection implements PartsConnection, FramedConnection {
 
   /** What is queued with `size` bytes more, or `refused` where that is too much and the connection has ended. */
   #admit(bytes: number): number {
-    if (this.#ended) throw new ServiceError('closed', `the connection to ${this.remote} has ended`)
+    if (this.#ended) throw this.#endedError()
     const { maxMessageBytes, maxQueuedBytes } = this.#limits
     const size = bytes - this.#framer.uncounted
     if (size > maxMessageBytes) {
@@ -248,24 +239,19 @@ export class StreamConnection implements PartsConnection, FramedConnection {
   }
 
   #roomAgain(): void {
-    if (this.#waiters.length > 0 && this.#socket.writableLength < highWaterBytes) this.#release()
-  }
-
-  #release(): void {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const { resolve } of waiters) resolve()
+    if (this.#waiters.size > 0 && this.#socket.writableLength < highWaterBytes) this.#waiters.release()
   }
 
   #finish(): void {
     this.#ended = true
-    clearTimeout(this.#timer)
+    this.#rest?.stop()
     this.#batch.drop()
     const error = this.#error
-    for (const { reject } of this.#waiters) {
-      reject(error ?? new ServiceError('closed', `the connection to ${this.remote} has ended`))
-    }
-    this.#waiters = []
+    if (this.#waiters.size > 0) this.#waiters.fail(error ?? this.#endedError())
     this.#handler?.closed(error)
+  }
+
+  #endedError(): ServiceError {
+    return new ServiceError('closed', `the connection to ${this.remote} has ended`)
   }
 }
