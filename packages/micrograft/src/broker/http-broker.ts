@@ -16,9 +16,10 @@ import { requireQueue, requireTopic } from '@micrograft/plugin-kit'
 import { HttpDeliveries, identityEntry } from './http-deliveries.js'
 import { encodeEnvelope } from './http-envelope.js'
 import { HttpInboxes } from './http-inboxes.js'
-import { maxPipeline, pipelineEntry } from './http-sender.js'
+import { maxPipeline, pipelineEntry, secureEntry } from './http-sender.js'
 import { broadcastVersion, brokerService } from './http-subscribers.js'
 import { defaultInboxSize, Inbox } from './inbox.js'
+import { resolveTls, type Tls, type TlsOptions } from '../transport/tls-options.js'
 
 export interface HttpBrokerOptions {
   /** Where messages are received; the first counts. @default `127.0.0.1:0`, a free port that only this machine reaches */
@@ -29,6 +30,11 @@ export interface HttpBrokerOptions {
   readonly inboxSize?: number | undefined
   /** How long a subscription of a process that died stays registered, in milliseconds. @default 60_000 */
   readonly registerTtlMs?: number | undefined
+  /**
+   * What messages are received with, and what they are posted with to subscribers whose node says that it
+   * is secure. @default received without TLS, and posted to the latter with the authorities that Node knows
+   */
+  readonly tls?: TlsOptions | undefined
 }
 
 /**
@@ -44,6 +50,8 @@ export interface HttpBrokerOptions {
  * - The metadata `identity` is that of `SubscribeOptions`. A message for a subscription that is gone goes to
  *   the one with its identity, or to another of its queue, which the registry is asked for.
  * - A post that was lost with its connection is posted once more.
+ * - The metadata `secure` of a subscription is `true` where posts to it are over TLS. A subscriber whose
+ *   certificate is not believed fails the message with `unauthenticated`.
  */
 export function httpBroker(options: HttpBrokerOptions | undefined, context: ComponentContext): Broker {
   const resolved = resolveOptions(
@@ -53,13 +61,17 @@ export function httpBroker(options: HttpBrokerOptions | undefined, context: Comp
       maxMessageBytes: 4_194_304,
       inboxSize: defaultInboxSize,
       registerTtlMs: 60_000,
+      tls: undefined as TlsOptions | undefined,
     },
     options,
   )
   return new HttpBroker(resolved, context)
 }
 
-type Resolved = Required<{ readonly [K in keyof HttpBrokerOptions]: NonNullable<HttpBrokerOptions[K]> }>
+type Resolved = Required<{
+  readonly [K in Exclude<keyof HttpBrokerOptions, 'tls'>]: NonNullable<HttpBrokerOptions[K]>
+}> &
+  Pick<HttpBrokerOptions, 'tls'>
 
 class HttpBroker implements Broker {
   readonly name = 'http'
@@ -71,6 +83,7 @@ class HttpBroker implements Broker {
   }
   readonly #options: Resolved
   readonly #context: ComponentContext
+  readonly #tls: Tls | undefined
   readonly #inboxes: HttpInboxes
   readonly #deliveries: HttpDeliveries
   readonly #subscriptions = new Set<Subscription>()
@@ -79,14 +92,16 @@ class HttpBroker implements Broker {
   constructor(options: Resolved, context: ComponentContext) {
     this.#options = options
     this.#context = context
+    this.#tls = resolveTls('the http broker', options.tls)
     const { host, port } = parseAddress(options.addresses[0] ?? '')
     this.#inboxes = new HttpInboxes({
       host,
       port,
       maxMessageBytes: options.maxMessageBytes * 1.4 + 16_384,
+      tls: this.#tls,
       log: context.log,
     })
-    this.#deliveries = new HttpDeliveries(context.use('registry'), context.log)
+    this.#deliveries = new HttpDeliveries(context.use('registry'), this.#tls, context.log)
   }
 
   async publish(topic: string, message: BrokerMessage, { signal }: CallOptions = {}): Promise<void> {
@@ -114,6 +129,7 @@ class HttpBroker implements Broker {
     const id = `${topic}-${randomUUID()}`
     const address = await this.#inboxes.add(id, topic, inbox)
     const record = recordOf(id, address, {
+      secure: this.#tls !== undefined,
       topic,
       queue: options.queue,
       identity: options.identity,
@@ -167,6 +183,7 @@ class HttpBroker implements Broker {
 }
 
 interface Described {
+  readonly secure: boolean
   readonly topic: string
   readonly queue: string | undefined
   readonly identity: string | undefined
@@ -176,10 +193,10 @@ interface Described {
 function recordOf(
   id: string,
   address: string,
-  { topic, queue, identity, pipeline }: Described,
+  { secure, topic, queue, identity, pipeline }: Described,
 ): ServiceRecord {
   const metadata = {
-    secure: 'false',
+    [secureEntry]: String(secure),
     broker: 'http',
     topic,
     [pipelineEntry]: String(pipeline),

@@ -1,9 +1,13 @@
 import { ServiceError, type Logger, type Node, type Registry } from '@micrograft/contracts'
+import type { Tls } from '../transport/tls-options.js'
 import { HttpSender } from './http-sender.js'
 import { HttpSubscribers, type Group } from './http-subscribers.js'
 
 /** In the metadata of a subscription: what it shares with those that take its place, see `SubscribeOptions`. */
 export const identityEntry = 'identity'
+
+/** Where one of a queue fails with this, another may do better. */
+const elsewhere: ReadonlySet<string> = new Set(['overloaded', 'timeout', 'unauthenticated'])
 
 /** How often a message is tried for subscriptions that took the place of others. */
 const mostTries = 8
@@ -11,9 +15,11 @@ const mostTries = 8
 /** Brings messages to those who subscribe. */
 export class HttpDeliveries implements AsyncDisposable {
   readonly #subscribers: HttpSubscribers
-  readonly #sender = new HttpSender()
+  readonly #sender: HttpSender
 
-  constructor(registry: Registry, log: Logger) {
+  /** @param tls What secure subscribers are posted to with. @default the authorities that Node knows */
+  constructor(registry: Registry, tls: Tls | undefined, log: Logger) {
+    this.#sender = new HttpSender(tls)
     this.#subscribers = new HttpSubscribers(registry, log)
   }
 
@@ -60,8 +66,7 @@ export class HttpDeliveries implements AsyncDisposable {
       } catch (error) {
         if (signal?.aborted || !(error instanceof ServiceError)) throw error
         const gone = error.code === 'unavailable' || error.code === 'not-found'
-        if (i + 1 < nodes.length && (gone || error.code === 'overloaded' || error.code === 'timeout'))
-          continue
+        if (i + 1 < nodes.length && (gone || elsewhere.has(error.code))) continue
         if (gone) return nodes
         throw error
       }

@@ -2,6 +2,7 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 import { errorCodes, ServiceError, type Logger } from '@micrograft/contracts'
 import { formatHostAddress } from '../transport/host-address.js'
 import { makeServer, opened } from '../transport/sockets.js'
+import type { Tls } from '../transport/tls-options.js'
 import { StreamConnection, type StreamConnectionOptions } from '../transport/stream-connection.js'
 import { WriteBuffers } from '../transport/write-buffers.js'
 import { decodeEnvelope } from './http-envelope.js'
@@ -13,6 +14,8 @@ export interface HttpInboxesOptions {
   readonly port: number
   /** As it lies on the wire. */
   readonly maxMessageBytes: number
+  /** What posts come over. */
+  readonly tls: Tls | undefined
   readonly log: Logger
 }
 
@@ -34,6 +37,8 @@ export class HttpInboxes implements AsyncDisposable {
   /** By the target that leads to it. */
   readonly #targets = new Map<string, string>()
   readonly #connections = new Set<StreamConnection>()
+  /** Below TLS. */
+  readonly #unready = new Set<Socket>()
   #server: Promise<Server> | undefined
 
   constructor(options: HttpInboxesOptions) {
@@ -60,10 +65,11 @@ export class HttpInboxes implements AsyncDisposable {
     server.close()
     // A publisher whose message was taken must be told so, or it goes to another subscriber as well.
     await Promise.all([...this.#connections].map((each) => each.close()))
+    for (const socket of this.#unready) socket.destroy()
   }
 
   async #listen(): Promise<Server> {
-    const { host, port, maxMessageBytes } = this.#options
+    const { host, port, maxMessageBytes, tls } = this.#options
     const options: Omit<StreamConnectionOptions, 'remote'> = {
       dialled: undefined,
       framing: postFraming({ maxMessageBytes, maxHeaderBytes }, (target, body) => this.#take(target, body)),
@@ -71,7 +77,9 @@ export class HttpInboxes implements AsyncDisposable {
       buffers: new WriteBuffers(),
       onClosed: (ended) => this.#connections.delete(ended),
     }
-    const server = makeServer(undefined, (socket) => this.#accept(socket, options))
+    const secured = tls && { tls, protocols: undefined }
+    const server = makeServer(secured, (socket) => this.#accept(socket, options))
+    if (tls) server.on('connection', (socket) => this.#watchUnready(socket))
     server.maxConnections = maxConnections
     try {
       await opened(server, { host, port })
@@ -94,6 +102,11 @@ export class HttpInboxes implements AsyncDisposable {
     const connection = new StreamConnection(socket, { ...options, remote })
     this.#connections.add(connection)
     connection.attach({ message: () => undefined, closed: () => undefined })
+  }
+
+  #watchUnready(socket: Socket): void {
+    this.#unready.add(socket)
+    socket.once('close', () => this.#unready.delete(socket))
   }
 
   #take(target: string, body: Uint8Array): PostAnswer {

@@ -3,6 +3,8 @@ import { ServiceError, type Message } from '@micrograft/contracts'
 import type { Framing } from '../transport/framing.js'
 import { parseHostAddress } from '../transport/host-address.js'
 import { connected, makeSocket } from '../transport/sockets.js'
+import { tlsError } from '../transport/tls-error.js'
+import type { Tls } from '../transport/tls-options.js'
 import { StreamConnection } from '../transport/stream-connection.js'
 import type { WriteBuffers } from '../transport/write-buffers.js'
 import { statusEntry, targetEntry } from './post-framing.js'
@@ -19,6 +21,7 @@ const maxUnansweredBytes = 1_048_576
 
 export interface OutletOptions {
   readonly address: string
+  readonly tls: Tls | undefined
   /** Most messages that wait for an answer. */
   readonly depth: number
   readonly framing: Framing
@@ -106,15 +109,15 @@ export class HttpOutlet implements Disposable {
   }
 
   #connect(): AbortController {
-    const { address, framing, buffers } = this.#options
+    const { address, tls, framing, buffers } = this.#options
     const control = new AbortController()
     void (async () => {
       let socket: Socket | undefined
       try {
         const { host, port } = parseHostAddress(address)
-        socket = makeSocket({ host, port }, undefined)
+        socket = makeSocket({ host, port }, tls && { tls, protocols: undefined })
         await connected(socket, {
-          event: 'connect',
+          event: tls ? 'secureConnect' : 'connect',
           address,
           timeoutMs: dialTimeoutMs,
           signals: [control.signal],
@@ -123,7 +126,7 @@ export class HttpOutlet implements Disposable {
         socket?.destroy()
         this.#connecting = undefined
         // An address that is none reaches nobody either.
-        if (!control.signal.aborted) this.#fail(ServiceError.from(error, 'unavailable'))
+        if (!control.signal.aborted) this.#fail(dialFailure(error))
         return
       }
       const connection = new StreamConnection(socket, {
@@ -171,17 +174,11 @@ export class HttpOutlet implements Disposable {
     this.#unanswered = []
     this.#unansweredBytes = 0
     const again: Post[] = []
+    const isRefused = error?.code === 'unauthenticated'
     for (const post of lost) {
       // A subscriber that ends answers first: what it has not answered it has not taken.
-      if (!post.again && error?.code !== 'protocol') again.push(post)
-      else
-        post.reject(
-          new ServiceError(
-            'unavailable',
-            `the subscriber at ${this.#options.address} ended the connection without an answer`,
-            { cause: error },
-          ),
-        )
+      if (!post.again && !isRefused && error?.code !== 'protocol') again.push(post)
+      else post.reject(isRefused ? error : this.#unanswering(error))
       post.again = true
     }
     this.#waiting = [...again, ...this.#waiting]
@@ -207,6 +204,15 @@ export class HttpOutlet implements Disposable {
     }
   }
 
+  #unanswering(cause: ServiceError | undefined): ServiceError {
+    const { address } = this.#options
+    return new ServiceError(
+      'unavailable',
+      `the subscriber at ${address} ended the connection without an answer`,
+      { cause },
+    )
+  }
+
   /** Ends with all that is posted. */
   #fail(error: ServiceError): void {
     clearInterval(this.#clock)
@@ -223,4 +229,11 @@ export class HttpOutlet implements Disposable {
     this.#options.onIdle()
     for (const { reject } of posts) reject(error)
   }
+}
+
+/** Who is not believed is there all the same: `unavailable` would say that nobody is. */
+function dialFailure(cause: unknown): ServiceError {
+  const error = ServiceError.from(cause, 'unavailable')
+  if (!tlsError('', error.cause)) return error
+  return new ServiceError('unauthenticated', error.message, { cause })
 }

@@ -1,4 +1,5 @@
 import { ServiceError, type Node, type WireError } from '@micrograft/contracts'
+import { resolveTls, type Tls } from '../transport/tls-options.js'
 import { WriteBuffers } from '../transport/write-buffers.js'
 import { targetOf } from './http-inboxes.js'
 import { HttpOutlet, type Answered } from './http-outlet.js'
@@ -6,6 +7,9 @@ import { postFraming } from './post-framing.js'
 
 /** In the metadata of a subscription: how many posts to its address may be under way before the first is answered. */
 export const pipelineEntry = 'pipeline'
+
+/** In the metadata of a subscription, as go-micro has it: `true` where it is open to TLS alone. */
+export const secureEntry = 'secure'
 
 /** Most posts that are under way on one connection, whatever a subscription says. */
 export const maxPipeline = 256
@@ -19,7 +23,14 @@ export class HttpSender implements Disposable {
   readonly #framing = postFraming({ maxMessageBytes: maxAnswerBytes, maxHeaderBytes: maxAnswerBytes }, () => {
     throw new Error('nothing is accepted here')
   })
+  readonly #tls: Tls | undefined
+  /** Where no TLS was given. */
+  #plainTls: Tls | undefined
   #closed = false
+
+  constructor(tls: Tls | undefined) {
+    this.#tls = tls
+  }
 
   /** Resolves when the subscriber has taken the message. @throws `unavailable`, `timeout`, or what the subscriber answered. */
   async send(node: Node, body: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
@@ -42,6 +53,7 @@ export class HttpSender implements Disposable {
     if (known) return known
     const outlet = new HttpOutlet({
       address,
+      tls: metadata[secureEntry] === 'true' ? this.#secured() : undefined,
       depth: depthOf(pipeline),
       framing: this.#framing,
       buffers: this.#buffers,
@@ -49,6 +61,10 @@ export class HttpSender implements Disposable {
     })
     this.#outlets.set(key, outlet)
     return outlet
+  }
+
+  #secured(): Tls {
+    return this.#tls ?? (this.#plainTls ??= resolveTls('the http broker', {}) as Tls)
   }
 }
 
