@@ -108,12 +108,32 @@ async function mqtt(address: string): Promise<BrokerSide> {
     connectAsync(address, options),
     connectAsync(address, options),
   ])
+  // A client has no more under way than the server says (MQTT 5 §4.9), which the library leaves to its user.
+  const atMost = limited(publisher.serverProperties?.receiveMaximum ?? 65_535)
   return {
-    publish: (body) => publisher.publishAsync(`library/${topic}`, Buffer.from(body), { qos: 1 }),
+    publish: (body) =>
+      atMost(() => publisher.publishAsync(`library/${topic}`, Buffer.from(body), { qos: 1 })),
     async subscribe(take) {
       subscriber.on('message', take)
       await subscriber.subscribeAsync(`$share/${queue}/library/${topic}`, { qos: 1 })
     },
+  }
+}
+
+/** Runs calls in the order in which it is given them, so many at a time. */
+function limited(most: number): <T>(call: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return async (call) => {
+    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve))
+    else running++
+    try {
+      return await call()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else running--
+    }
   }
 }
 

@@ -19,6 +19,7 @@ import {
   type TestServer,
 } from '@micrograft/test-support'
 import { componentContext, pause, until } from '@micrograft/testing'
+import { connectAsync } from 'mqtt'
 
 const make = Plugin.newFunc as unknown as (
   options: MqttBrokerOptions,
@@ -116,6 +117,33 @@ async function counting(passed: (bytes: number) => void) {
   const { port } = relay.address() as AddressInfo
   return { port, [Symbol.asyncDispose]: async () => void relay.close() }
 }
+
+/**
+ * A server that takes any login and two messages at a time, and says to the messages of a connection what
+ * `answers` makes of their packet ids; nothing ends the connection.
+ */
+async function answering(answers: (ids: readonly number[]) => readonly Buffer[] | undefined) {
+  const server = createServer((socket) => {
+    const ids: number[] = []
+    socket.on('data', (bytes: Buffer) => {
+      for (let at = 0; at < bytes.length; at += 2 + bytes[at + 1]!) {
+        const kind = bytes[at]! >> 4
+        if (kind === 1) socket.write(Buffer.from([0x20, 6, 0, 0, 3, 0x21, 0, 2]))
+        if (kind !== 3) continue
+        ids.push(bytes.readUInt16BE(at + 4 + bytes.readUInt16BE(at + 2)))
+        const said = answers(ids)
+        if (!said) return void socket.destroy()
+        for (const each of said) socket.write(each)
+      }
+    })
+    socket.on('error', () => socket.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return { port, [Symbol.asyncDispose]: async () => void server.close() }
+}
+
+const puback = (id: number, code: number) => Buffer.from([0x40, 3, id >> 8, id & 0xff, code])
 
 describe('the mqtt broker', { skip: reason ?? false }, () => {
   test('shares a queue with another that takes over: nothing is lost, and nothing handled twice', async () => {
@@ -218,6 +246,39 @@ describe('the mqtt broker', { skip: reason ?? false }, () => {
     await above.publish('t', message('the connection is there still'))
   })
 
+  test('another client reads what is published, of whatever length it is', async () => {
+    const prefix = fresh()
+    const broker = await open({ prefix })
+    const other = await connectAsync(address(), { ...login(), protocolVersion: 5 })
+    const got: string[] = []
+    other.on('message', (topic, payload, { properties }) => {
+      assert.equal(topic, `${prefix}/a/b`)
+      assert.ok(payload.every((each) => each === 7))
+      got.push(`${payload.length} ${JSON.stringify(properties?.userProperties ?? {})}`)
+    })
+    await other.subscribeAsync(`${prefix}/a/b`, { qos: 1 })
+    // On both sides of where a length takes a byte more, and of what is copied.
+    const around = (most: readonly number[], rest: number) =>
+      most.flatMap((each) => [each - rest, each - rest + 1])
+    const besideBody = 2 + Buffer.byteLength(`${prefix}/a/b`) + 2 + 1
+    const bodies = [0, 1, ...around([127, 16_383, 2_097_151], besideBody), 16_384, 16_385]
+    const values = ['', 'grün ✓', ...around([127, 16_383], 5 + 'größe'.length + 2).map((n) => 'x'.repeat(n))]
+    const headers: Record<string, string>[] = [
+      {},
+      { a: '1', 'content-type': 'text' },
+      ...values.map((each) => ({ größe: each })),
+    ]
+    const sent: string[] = []
+    for (const length of bodies)
+      for (const header of headers) {
+        await broker.publish('a/b', { header, body: new Uint8Array(length).fill(7) })
+        sent.push(`${length} ${JSON.stringify(header)}`)
+      }
+    await until('all are there', () => got.length === sent.length)
+    assert.deepEqual(got, sent)
+    await other.endAsync()
+  })
+
   test('refuses options that cannot be, and says nothing of passwords', async () => {
     for (const options of [
       { addresses: [] },
@@ -255,6 +316,42 @@ describe('the mqtt broker', { skip: reason ?? false }, () => {
     await broker[Symbol.asyncDispose]()
     await assert.rejects(open({ addresses }), { code: 'unavailable', message: /self-signed/ })
   })
+})
+
+const outcome = (publishing: Promise<void>) =>
+  publishing.then(
+    () => 'taken',
+    ({ code, message: text }: Error & { code: string }) => `${code}: ${text}`,
+  )
+
+test('tells what the server says to a message, and each publisher what is said to its own', async () => {
+  // To two at a time, to the later one first.
+  const codes = [0x00, 0x87, 0x10, 0x97]
+  await using server = await answering((ids) => {
+    if (ids.length % 2 === 1) return []
+    return [1, 2].map((back) => puback(ids.at(-back)!, codes[ids.length - back]!))
+  })
+  await using broker = await make({ addresses: [`127.0.0.1:${server.port}`] }, componentContext())
+  const told = codes.map((_, i) => outcome(broker.publish('t', message(String(i)))))
+  assert.deepEqual(await Promise.all(told), [
+    'taken',
+    'forbidden: cannot publish to t: Publish error: Not authorized',
+    'taken',
+    'overloaded: cannot publish to t: Publish error: Quota exceeded',
+  ])
+})
+
+test('what was under way on a connection that was lost takes no room on the next', async () => {
+  let connections = 0
+  await using server = await answering((ids) => {
+    if (ids.length === 1) connections++
+    if (connections > 1) return [puback(ids.at(-1)!, 0)]
+    return ids.length < 2 ? [] : undefined
+  })
+  await using broker = await make({ addresses: [`127.0.0.1:${server.port}`] }, componentContext())
+  const told = await Promise.all(['1', '2', '3'].map((each) => outcome(broker.publish('t', message(each)))))
+  const codes = told.map((each) => each.split(':')[0])
+  assert.deepEqual(codes, ['unavailable', 'unavailable', 'taken'])
 })
 
 describe('the mqtt broker on a server of its own', { skip: ownReason ?? false }, () => {
