@@ -26,9 +26,9 @@ export interface StoreCapabilities {
 /**
  * Key-value storage shared by the instances of a service.
  *
- * Keys are non-empty, at most 512 UTF-8 bytes. Values are bytes that the store never interprets.
- * Every method rejects with `bad-request` for a key that is none, with `unavailable` when the
- * backend is out of reach and with `closed` once the store is disposed.
+ * Keys are non-empty text, well-formed and of at most 512 bytes in UTF-8. Values are bytes that the
+ * store never interprets. Every method rejects with `bad-request` for a key that is none, with
+ * `unavailable` when the backend is out of reach and with `closed` once the store is disposed.
  */
 export interface Store extends AsyncDisposable {
   readonly name: string

@@ -103,7 +103,7 @@ export const storeCases: readonly Case<Store>[] = [
   {
     name: 'refuses a key that is none with bad-request',
     async run(store) {
-      for (const key of ['', 'k'.repeat(513), 'ü'.repeat(300)]) {
+      for (const key of ['', 'k'.repeat(513), 'ü'.repeat(300), 'half \ud800 of a pair']) {
         await assert.rejects(store.get(key), { code: 'bad-request' })
         await assert.rejects(store.set(key, bytes('1')), { code: 'bad-request' })
         await assert.rejects(store.delete(key), { code: 'bad-request' })

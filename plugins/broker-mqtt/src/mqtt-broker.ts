@@ -10,6 +10,7 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from '@micrograft/contracts'
+import { requireQueue, requireTopic } from '@micrograft/plugin-kit'
 import { encodeHeader, overhead } from './message.js'
 import { MqttLink } from './mqtt-link.js'
 import {
@@ -22,7 +23,7 @@ import {
 } from './mqtt-options.js'
 import { MqttSender } from './mqtt-sender.js'
 import { MqttSubscription } from './mqtt-subscription.js'
-import { requireConcurrency, requireQueue, requireTopic } from './names.js'
+import { requireConcurrency } from './names.js'
 
 /** A broker on MQTT 5: messages of QoS 1, and shared subscriptions for queues. */
 export async function mqttBroker(

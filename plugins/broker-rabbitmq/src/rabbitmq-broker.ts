@@ -10,9 +10,10 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from '@micrograft/contracts'
+import { requireQueue, requireTopic } from '@micrograft/plugin-kit'
 import { Link } from './link.js'
 import { encodeHeaders } from './message.js'
-import { requireConcurrency, requireQueue, requireTopic } from './names.js'
+import { requireConcurrency } from './names.js'
 import {
   addressLabel,
   connectionOptions,

@@ -10,9 +10,9 @@ import {
   type StoreCapabilities,
 } from '@micrograft/contracts'
 import { connectionDefaults, NatsLink, type NatsConnectionOptions } from '@micrograft/nats-link'
-import { requireTtl } from '@micrograft/plugin-kit'
+import { requireKey, requireTtl } from '@micrograft/plugin-kit'
 import { Bucket } from './bucket.js'
-import { decodeKey, encodeKey, filterOf, KeyPage, requireKey } from './store-key.js'
+import { decodeKey, encodeKey, filterOf, KeyPage } from './store-key.js'
 
 export interface NatsStoreOptions extends NatsConnectionOptions {
   /** The bucket; it is made where there is none, with what follows here. @default `micrograft` */

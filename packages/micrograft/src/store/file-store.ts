@@ -12,9 +12,9 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
-import { requireTtl } from '@micrograft/plugin-kit'
+import { requireKey, requireTtl } from '@micrograft/plugin-kit'
 import { decodeEntry, encodeEntry, type FileEntry } from './file-entry.js'
-import { requireKey, selectKeys } from './store-key.js'
+import { selectKeys } from './store-key.js'
 
 export interface FileStoreOptions {
   /** The folder, made with mode 0700 where it is missing; the first counts. @default `micrograft/store` in the system's temporary folder */

@@ -7,8 +7,8 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
-import { requireTtl } from '@micrograft/plugin-kit'
-import { requireKey, selectKeys } from './store-key.js'
+import { requireKey, requireTtl } from '@micrograft/plugin-kit'
+import { selectKeys } from './store-key.js'
 
 export interface MemoryStoreOptions {
   /** Largest value, in bytes. @default 1_048_576 (1 MiB) */

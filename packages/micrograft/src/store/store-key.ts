@@ -1,22 +1,5 @@
-import { ServiceError, type ListOptions } from '@micrograft/contracts'
+import type { ListOptions } from '@micrograft/contracts'
 import { requireLimit } from '@micrograft/plugin-kit'
-
-const maxKeyBytes = 512
-
-/** @throws `bad-request` unless `key` is non-empty and at most 512 bytes of UTF-8. */
-export function requireKey(key: string): void {
-  if (
-    typeof key === 'string' &&
-    key !== '' &&
-    key.length <= maxKeyBytes &&
-    Buffer.byteLength(key) <= maxKeyBytes
-  )
-    return
-  throw new ServiceError(
-    'bad-request',
-    `${JSON.stringify(String(key).slice(0, 64))} is no key; a key is a text of 1 to ${maxKeyBytes} bytes in UTF-8`,
-  )
-}
 
 /** The keys that `options` asks for, in the order of their bytes. */
 export function selectKeys(
