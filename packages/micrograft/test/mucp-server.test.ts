@@ -53,6 +53,37 @@ test('calls on one connection are answered as they end, those with one id in the
   )
 })
 
+test('where one of those with one id is refused, the ones behind it keep their order', async () => {
+  const release = new Map<string, () => void>()
+  await using served = await serveMucp({
+    unary: async (_, body) => {
+      await new Promise<void>((resolve) => release.set(body.toString(), resolve))
+      return body
+    },
+  })
+  using peer = await RawHttp.dial(served.address)
+  const send = (body: string, endpoint = 'Say.Hello') =>
+    peer.send(rawRequest(callHeader(endpoint, { 'Micro-Id': '1' }), body))
+  send('a')
+  send('refused', 'noendpoint')
+  send('b')
+  send('c')
+  await until('a runs', () => release.size === 1)
+  release.get('a')?.()
+  await until('b runs', () => release.has('b'))
+  await peer.message(1)
+  assert.deepEqual([...release.keys()], ['a', 'b'])
+  release.get('b')?.()
+  await until('c runs', () => release.has('c'))
+  release.get('c')?.()
+  await peer.message(4)
+  assert.equal(errorOf(peer.messages[1] as RawMessage)['code'], 400)
+  assert.deepEqual(
+    [0, 2, 3].map((i) => bodies(peer)[i]),
+    ['a', 'b', 'c'],
+  )
+})
+
 test('streams and calls share a connection, told apart by their ids', async () => {
   await using served = await serveMucp({
     async stream(_, stream) {

@@ -150,6 +150,8 @@ export class SlotSwaps<T> {
   async #complete(underway: Underway<T>): Promise<SwapReport> {
     const { seat, keeper } = this.#options
     const { old, next, options } = underway
+    if (this.#underway !== underway)
+      throw new ServiceError('canceled', `${next.label} was given up before it had all calls`)
     seat.unshare()
     try {
       this.#switch(next, old)

@@ -95,7 +95,8 @@ export class Slot<K extends ComponentType> implements AsyncDisposable, SlotView<
 
   /**
    * Gives the component that has a part of the calls another part; 1 is all, and ends the swap.
-   * @throws `not-found` where no two components share calls, `invalid-option`.
+   * @throws `not-found` where no two components share calls, `canceled` where the swap was given up
+   *   meanwhile, `invalid-option`.
    */
   share(share: number): Promise<SwapReport> {
     return this.#swaps.share(share)

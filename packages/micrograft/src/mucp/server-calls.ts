@@ -35,13 +35,15 @@ export class ServerCalls {
   /** A call was released: the next with its id runs. */
   released({ key, bytes }: Open): void {
     this.#options.brake.callDone(bytes)
-    const behind = this.#behind.get(key)
+    const behind = this.#behind.get(key) ?? []
     this.#behind.delete(key)
-    const next = behind?.shift()
-    if (!next) return
-    this.#call(key, next)
-    if (this.#behind.has(key)) this.#behind.set(key, behind as Message[])
-    else for (const each of behind as Message[]) this.#call(key, each)
+    for (let next = behind.shift(); next; next = behind.shift()) {
+      this.#call(key, next)
+      // One that is refused has its answer already: the next one runs.
+      if (!this.#behind.has(key)) continue
+      this.#behind.set(key, behind)
+      return
+    }
   }
 
   /** Lets go of what waits. */
