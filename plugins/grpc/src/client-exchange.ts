@@ -1,13 +1,14 @@
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2'
 import { ServiceError, type ClientRequest, type Metadata } from '@micrograft/contracts'
 import type { ClientConnection } from './client-connection.js'
-import { bodyContentType, grpcContentType, isGrpcContentType } from './content-type.js'
+import { bodyContentType, isGrpcContentType } from './content-type.js'
+import { DeadlineTimer } from './deadline-timer.js'
 import { errorOfStatus } from './grpc-error.js'
-import { checkHeaderList, readMetadata, writeMetadata } from './grpc-metadata.js'
-import { pathOf } from './grpc-path.js'
-import { maxTimerMs, timeoutHeaders } from './grpc-timeout.js'
+import { checkHeaderList, readMetadata } from './grpc-metadata.js'
 import { httpError, resetError } from './http2-error.js'
-import { acceptedEncodings, frameMessage, MessageReader } from './message-frame.js'
+import { MessageReader } from './message-frame.js'
+import { requestHeaders } from './request-headers.js'
+import { writeMessage } from './write-message.js'
 
 /** Who a call is for. Each is told how it ended, once. */
 export interface ExchangeSink {
@@ -34,8 +35,7 @@ export interface ExchangeOptions {
 export class Exchange {
   readonly #options: ExchangeOptions
   readonly #headers: Record<string, string | string[]>
-  readonly #dueAt: number | undefined
-  #timer: NodeJS.Timeout | undefined
+  readonly #deadline: DeadlineTimer | undefined
   #connection: ClientConnection | undefined
   #stream: ClientHttp2Stream | undefined
   #reader: MessageReader | undefined
@@ -48,20 +48,14 @@ export class Exchange {
   constructor(options: ExchangeOptions) {
     const { request, signal } = options
     this.#options = options
-    this.#headers = {
-      ':method': 'POST',
-      ':path': pathOf(request.service, request.endpoint),
-      te: 'trailers',
-      'content-type': grpcContentType(request.contentType),
-      'x-content-type': request.contentType,
-      'user-agent': 'micrograft-grpc',
-      'grpc-accept-encoding': acceptedEncodings,
-      ...timeoutHeaders(request.timeoutMs),
-    }
-    writeMetadata(request.metadata, this.#headers)
+    this.#headers = requestHeaders(request)
     if (request.timeoutMs !== undefined && Number.isFinite(request.timeoutMs)) {
-      this.#dueAt = performance.now() + request.timeoutMs
-      this.#arm()
+      const dueAt = performance.now() + request.timeoutMs
+      this.#deadline = new DeadlineTimer(
+        () => dueAt - performance.now(),
+        () => this.fail(this.#late()),
+        true,
+      )
     }
     signal?.addEventListener('abort', this.#aborted, { once: true })
   }
@@ -95,14 +89,7 @@ export class Exchange {
    * @returns whether there is room for more.
    */
   write(body: Uint8Array, sent?: (error: Error | null | undefined) => void): boolean {
-    const stream = this.#stream as ClientHttp2Stream
-    const [head, rest] = frameMessage(body)
-    if (!rest) return stream.write(head, sent)
-    stream.cork()
-    stream.write(head)
-    const room = stream.write(rest, sent)
-    process.nextTick(() => stream.uncork())
-    return room
+    return writeMessage(this.#stream as ClientHttp2Stream, body, sent)
   }
 
   /** Says that nothing more is sent. */
@@ -210,7 +197,7 @@ export class Exchange {
   #settle(error: Error | undefined): void {
     this.#over = true
     this.#error = error
-    clearTimeout(this.#timer)
+    this.#deadline?.stop()
     this.#options.signal?.removeEventListener('abort', this.#aborted)
     this.#options.settled(this)
   }
@@ -220,18 +207,6 @@ export class Exchange {
     if (!stream || stream.destroyed) return
     if (code === constants.NGHTTP2_CANCEL || !stream.writableEnded) stream.close(code)
     stream.resume()
-  }
-
-  #arm(): void {
-    const left = (this.#dueAt as number) - performance.now()
-    this.#timer = setTimeout(
-      () => {
-        // Timers of Node may be early by less than a millisecond.
-        if (performance.now() < (this.#dueAt as number)) this.#arm()
-        else this.fail(this.#late())
-      },
-      Math.min(maxTimerMs, Math.max(1, Math.ceil(left))),
-    )
   }
 
   #late(): ServiceError {

@@ -1,10 +1,7 @@
-import type { Socket } from 'node:net'
-import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
 import type { DescService } from '@bufbuild/protobuf'
 import {
   resolveOptions,
   ServiceError,
-  type ByteStream,
   type ComponentContext,
   type Listener,
   type Server,
@@ -15,12 +12,7 @@ import {
 import { checkNumbers, grpcLimits, type GrpcLimits } from './grpc-limits.js'
 import { Health } from './health.js'
 import { reflectionEndpoints } from './reflection.js'
-import {
-  ServerConnection,
-  stoppedError,
-  type ConnectionOwner,
-  type ServerLimits,
-} from './server-connection.js'
+import { ServerConnections, type ServerConnectionsOptions } from './server-connections.js'
 import { ServiceList } from './service-list.js'
 
 export interface GrpcServerOptions extends GrpcLimits {
@@ -69,17 +61,13 @@ const defaults = {
   services: [],
 }
 
-type Options = ServerLimits &
-  Pick<GrpcServerOptions, 'cert' | 'key' | 'ca'> & {
-    readonly maxConnections: number
-    readonly health: boolean
-    readonly reflection: boolean
-    readonly services: readonly DescService[]
-  }
+interface Options extends ServerConnectionsOptions {
+  readonly health: boolean
+  readonly reflection: boolean
+  readonly services: readonly DescService[]
+}
 
 const defaultGraceMs = 10_000
-/** How long a peer may take to read the last of what is sent to it. */
-const farewellMs = 1000
 
 /**
  * Serves gRPC on a TCP port of the service: `Say.Hello` as `/<any package>.Say/Hello`. Bodies of requests
@@ -110,25 +98,18 @@ class GrpcServer implements Server {
   readonly protocol = 'grpc'
   readonly #options: Options
   readonly #context: ComponentContext
-  readonly #sockets = new Set<Socket>()
-  readonly #connections = new Set<ServerConnection>()
-  readonly #tls: TlsServer | undefined
+  readonly #connections: ServerConnections
   readonly #health: Health
   readonly #list: ServiceList
-  #owner: ConnectionOwner | undefined
   #listener: Listener | undefined
   #started = false
   #stopping: Promise<void> | undefined
-  #sweep: NodeJS.Timeout | undefined
-  #cutShort = false
-  /** Called whenever a handler or a connection has ended, while it stops. */
-  #onChange: (() => void) | undefined
 
   /** @throws `invalid-option` where certificate or key are none. */
   constructor(options: Options, context: ComponentContext) {
     this.#options = options
     this.#context = context
-    this.#tls = options.cert === undefined ? undefined : this.#makeTls(options)
+    this.#connections = new ServerConnections(options)
     this.#list = new ServiceList(context, options.services)
     this.#health = new Health((service) => this.#list.has(service))
   }
@@ -138,27 +119,22 @@ class GrpcServer implements Server {
     if (this.#started) throw new ServiceError('conflict', 'the grpc server was started already')
     this.#started = true
     const { health, reflection } = this.#options
-    this.#owner = {
+    this.#connections.serve({
       service: this.#context.service,
       dispatcher,
-      limits: this.#options,
       internal: new Map([
         ...(health ? this.#health.endpoints : []),
         ...(reflection ? reflectionEndpoints(this.#list) : []),
       ]),
-      changed: (connection) => {
-        if (connection.over) this.#connections.delete(connection)
-        this.#onChange?.()
-      },
-    }
+    })
     try {
-      const listener = await listenBytes((stream) => this.#accept(stream))
+      const listener = await listenBytes((stream) => this.#connections.accept(stream))
       if (this.#stopping as unknown) {
         await listener[Symbol.asyncDispose]()
         throw closedError()
       }
       this.#listener = listener
-      this.#watchOver()
+      this.#connections.watchOver()
       this.#list.address = listener.address
     } catch (error) {
       this.#started = false
@@ -167,7 +143,7 @@ class GrpcServer implements Server {
     const metadata = { protocol: 'grpc', transport: 'grpc', server: 'grpc' }
     return {
       address: this.#listener.address,
-      metadata: this.#tls ? { ...metadata, secure: 'true' } : metadata,
+      metadata: this.#connections.secure ? { ...metadata, secure: 'true' } : metadata,
     }
   }
 
@@ -175,7 +151,7 @@ class GrpcServer implements Server {
     signal?.throwIfAborted()
     this.#stopping ??= this.#stop(graceMs)
     if (!signal) return this.#stopping
-    const cut = () => this.#cut()
+    const cut = () => this.#connections.cut()
     signal.addEventListener('abort', cut, { once: true })
     try {
       await this.#stopping
@@ -187,104 +163,15 @@ class GrpcServer implements Server {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping ??= this.#stop(0)
-    this.#cut()
+    this.#connections.cut()
     await this.#stopping
-  }
-
-  #accept(stream: ByteStream): void {
-    const socket = stream as Socket
-    socket.on('error', () => undefined)
-    if (this.#stopping || this.#sockets.size >= this.#options.maxConnections) {
-      socket.destroy()
-      return
-    }
-    this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
-    if (this.#tls) this.#tls.emit('connection', socket)
-    else this.#serve(socket)
-  }
-
-  #serve(socket: Socket): void {
-    if (this.#stopping || socket.destroyed) {
-      socket.destroy()
-      return
-    }
-    const remote =
-      socket.remotePort === undefined ? 'unknown' : `${socket.remoteAddress}:${socket.remotePort}`
-    this.#connections.add(new ServerConnection(socket, remote, this.#owner as ConnectionOwner))
-  }
-
-  #watchOver(): void {
-    const { pingIntervalMs, pingTimeoutMs } = this.#options
-    this.#sweep = setInterval(
-      () => {
-        const now = performance.now()
-        for (const connection of this.#connections) connection.tick(now)
-      },
-      Math.max(5, Math.min(1000, pingIntervalMs / 4, pingTimeoutMs / 4)),
-    ).unref()
-  }
-
-  #makeTls({ cert, key, ca, helloTimeoutMs }: Options): TlsServer {
-    try {
-      const server = createTlsServer({
-        cert,
-        key,
-        ALPNProtocols: ['h2'],
-        handshakeTimeout: helloTimeoutMs,
-        ...(ca === undefined
-          ? {}
-          : { ca: ca as string | Buffer | (string | Buffer)[], requestCert: true, rejectUnauthorized: true }),
-      })
-      server.on('secureConnection', (socket: TLSSocket) => {
-        socket.on('error', () => undefined)
-        if (socket.alpnProtocol === 'h2') this.#serve(socket)
-        else socket.destroy()
-      })
-      server.on('tlsClientError', (_, socket) => socket.destroy())
-      return server
-    } catch (error) {
-      throw new ServiceError(
-        'invalid-option',
-        `cert, key or ca of the options of the grpc server are none: ${(error as Error).message}`,
-        { cause: error },
-      )
-    }
   }
 
   async #stop(graceMs: number): Promise<void> {
     this.#health.stop()
+    this.#connections.close()
     await this.#listener?.[Symbol.asyncDispose]()
-    for (const connection of this.#connections) connection.leave()
-    await this.#settled(graceMs, () => ![...this.#connections].some(({ busy }) => busy))
-    this.#cut()
-    this.#cutShort = false
-    await this.#settled(farewellMs, () => this.#connections.size === 0)
-    clearInterval(this.#sweep)
-    for (const connection of this.#connections) connection.destroy()
-    for (const socket of this.#sockets) socket.destroy()
-    await Promise.all([...this.#connections].map(({ closed }) => closed))
-  }
-
-  /** Resolves when `condition` holds, after `ms`, or when it is cut short. */
-  async #settled(ms: number, condition: () => boolean): Promise<void> {
-    if (condition() || this.#cutShort || ms <= 0) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      this.#onChange = () => {
-        if (!condition() && !this.#cutShort) return
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    this.#onChange = undefined
-  }
-
-  /** Aborts what is under way. */
-  #cut(): void {
-    this.#cutShort = true
-    for (const connection of this.#connections) connection.abort(stoppedError())
-    this.#onChange?.()
+    await this.#connections.end(graceMs)
   }
 }
 

@@ -6,15 +6,17 @@ import {
   type ServerReply,
   type ServerRequest,
 } from '@micrograft/contracts'
-import { bodyContentType, grpcContentType, isGrpcContentType } from './content-type.js'
+import { CallAnswer } from './call-answer.js'
+import { bodyContentType, isGrpcContentType } from './content-type.js'
+import { DeadlineTimer } from './deadline-timer.js'
 import { errorTrailers } from './grpc-error.js'
-import { maxHeaderListBytes } from './grpc-limits.js'
-import { checkHeaderList, headerListBytes, readMetadata, writeMetadata } from './grpc-metadata.js'
+import { headerListBytes, readMetadata } from './grpc-metadata.js'
 import { parsePath } from './grpc-path.js'
 import { grpcStatus } from './grpc-status.js'
-import { maxTimerMs, readTimeout } from './grpc-timeout.js'
-import { acceptedEncodings, frameMessage, MessageReader } from './message-frame.js'
+import { readTimeout } from './grpc-timeout.js'
+import { MessageReader } from './message-frame.js'
 import { MessageQueue } from './message-queue.js'
+import { readRequest, type RequestReaderOptions } from './request-reader.js'
 import type { ServerConnection } from './server-connection.js'
 import { serverStream } from './server-stream.js'
 
@@ -31,19 +33,24 @@ export class ServerCall implements ServerRequest {
   internal = false
   readonly #connection: ServerConnection
   readonly #stream: ServerHttp2Stream
+  readonly #answer: CallAnswer
   #controller: AbortController | undefined
   #reason: ServiceError | undefined
-  #timer: NodeJS.Timeout | undefined
-  #answered = false
+  #deadlineTimer: DeadlineTimer | undefined
   #held = 0
   #fail: ((error: ServiceError) => void) | undefined
 
   constructor(connection: ServerConnection, stream: ServerHttp2Stream) {
     this.#connection = connection
     this.#stream = stream
+    this.#answer = new CallAnswer({
+      stream,
+      connection,
+      finished: () => this.#finish(),
+    })
     stream.on('error', () => undefined)
     stream.once('close', () => {
-      this.#finish()
+      this.#answer.finish()
       this.abort(new ServiceError('canceled', 'the caller gave up or is gone'))
     })
   }
@@ -84,17 +91,17 @@ export class ServerCall implements ServerRequest {
 
   /** Answers with an error, where it was not answered yet, and tells the handler. @param status Another than the error's own. */
   fail(error: ServiceError, status?: number): void {
-    this.#answer(errorTrailers(error, status))
+    this.#answer.close(errorTrailers(error, status))
     this.abort(error)
   }
 
   /** Sends a message of a stream, and resolves when there is room for the next. */
   async send(body: Uint8Array): Promise<void> {
-    if (this.#answered || this.#stream.destroyed)
+    if (this.#answer.over || this.#stream.destroyed)
       throw this.#reason ?? new ServiceError('closed', 'the stream was ended already')
-    this.#respond({})
+    this.#answer.respond({})
     await new Promise<void>((resolve, reject) => {
-      const room = this.#write(body, (error) => {
+      const room = this.#answer.write(body, (error) => {
         if (error)
           reject(this.#reason ?? new ServiceError('canceled', 'the caller is gone', { cause: error }))
         else resolve()
@@ -105,8 +112,9 @@ export class ServerCall implements ServerRequest {
 
   #begin(headers: IncomingHttpHeaders): void {
     const { ':method': method, ':path': path = '', 'content-type': contentType } = headers
-    if (method !== 'POST') return this.#refuse(constants.HTTP_STATUS_METHOD_NOT_ALLOWED)
-    if (!isGrpcContentType(contentType)) return this.#refuse(constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE)
+    if (method !== 'POST') return this.#answer.refuse(constants.HTTP_STATUS_METHOD_NOT_ALLOWED)
+    if (!isGrpcContentType(contentType))
+      return this.#answer.refuse(constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE)
     const { maxMetadataBytes } = this.#connection.owner.limits
     // HTTP/2 holds to it too, once the peer has heard of it.
     if (headerListBytes(headers) > maxMetadataBytes)
@@ -116,6 +124,7 @@ export class ServerCall implements ServerRequest {
     this.service = parsed?.service || service
     this.endpoint = parsed?.endpoint ?? path
     this.contentType = bodyContentType(contentType as string, one(headers['x-content-type']))
+    this.#answer.contentType = this.contentType
     this.metadata = readMetadata(headers)
     this.#limitTime(readTimeout(one(headers['grpc-timeout']), one(headers['timeout'])))
     this.#connection.admit()
@@ -143,19 +152,19 @@ export class ServerCall implements ServerRequest {
 
   #unary(reader: MessageReader, dispatcher: Dispatcher): void {
     const bodies: Buffer[] = []
-    this.#read(
-      reader,
-      (body) => {
+    this.#read(reader, {
+      keeps: true,
+      message: (body) => {
         bodies.push(body)
         if (bodies.length > 1)
           throw new ServiceError('protocol', `${this.endpoint} takes one request, two came`)
       },
-      () => {
+      ended: () => {
         const [body] = bodies
         if (!body) throw new ServiceError('protocol', `${this.endpoint} takes one request, none came`)
         void this.#run(async () => this.#reply(await dispatcher.unary(this, body)))
       },
-    )
+    })
   }
 
   #serve(
@@ -169,45 +178,29 @@ export class ServerCall implements ServerRequest {
       left: () => stream.resume(),
     })
     this.#fail = (error) => queue.fail(error)
-    this.#read(
-      reader,
-      (body) => queue.put(body),
-      () => queue.end(),
-    )
+    this.#read(reader, { keeps: false, message: (body) => queue.put(body), ended: () => queue.end() })
     const { maxMessageBytes } = this.#connection.owner.limits
-    void this.#run(async () => this.#end(await handle(this, serverStream(this, queue, maxMessageBytes))))
+    void this.#run(async () =>
+      this.#answer.end(await handle(this, serverStream(this, queue, maxMessageBytes))),
+    )
   }
 
-  /** Takes messages out of what comes. A peer that sends it wrongly is told so. */
-  #read(reader: MessageReader, take: (body: Buffer) => void, ended: () => void): void {
-    const stream = this.#stream
-    const guarded = (work: () => void) => {
-      if (this.#answered) return
-      try {
-        work()
-      } catch (error) {
-        this.fail(ServiceError.from(error))
-        stream.resume()
-      }
-    }
-    let whole = 0
-    stream.on('data', (chunk: Buffer) =>
-      guarded(() => {
-        this.#connection.alive()
-        reader.read(chunk, (body) => {
-          if (!this.#fail) whole += body.length
-          take(body)
-        })
-        this.#hold(whole + reader.held)
-      }),
-    )
-    stream.once('end', () =>
-      guarded(() => {
-        if (stream.aborted) return
-        if (reader.partial) throw new ServiceError('protocol', 'the request ends within a message')
-        ended()
-      }),
-    )
+  #read(
+    reader: MessageReader,
+    { keeps, message, ended }: Pick<RequestReaderOptions, 'keeps' | 'message' | 'ended'>,
+  ): void {
+    // Spreading them in cost a call a tenth of its time.
+    readRequest({
+      stream: this.#stream,
+      connection: this.#connection,
+      answer: this.#answer,
+      reader,
+      keeps,
+      hold: (bytes) => this.#hold(bytes),
+      message,
+      ended,
+      failed: (error) => this.fail(error),
+    })
   }
 
   async #run(work: () => Promise<void>): Promise<void> {
@@ -216,7 +209,7 @@ export class ServerCall implements ServerRequest {
     try {
       await work()
     } catch (error) {
-      this.#answer(errorTrailers(ServiceError.from(error, 'internal', this.#connection.owner.service)))
+      this.#answer.close(errorTrailers(ServiceError.from(error, 'internal', this.#connection.owner.service)))
     } finally {
       this.running = false
       this.#hold(0)
@@ -225,7 +218,7 @@ export class ServerCall implements ServerRequest {
   }
 
   #reply({ metadata, contentType, body }: ServerReply): void {
-    if (this.#answered || this.#stream.destroyed) return
+    if (this.#answer.over || this.#stream.destroyed) return
     const { maxMessageBytes } = this.#connection.owner.limits
     if (body.length > maxMessageBytes) {
       throw new ServiceError(
@@ -234,86 +227,14 @@ export class ServerCall implements ServerRequest {
       )
     }
     this.#connection.reserve(body.length)
-    this.#respond(metadata, contentType)
-    this.#write(body)
-    this.#end({})
-  }
-
-  /** Sends the headers that come first, once. */
-  #respond(metadata: Metadata, contentType: string = this.contentType): void {
-    const stream = this.#stream
-    if (stream.headersSent || stream.destroyed) return
-    const headers: Record<string, string | string[]> = {
-      'content-type': grpcContentType(contentType),
-      'grpc-accept-encoding': acceptedEncodings,
-    }
-    if (contentType !== this.contentType) headers['x-content-type'] = contentType
-    writeReplyMetadata(metadata, headers)
-    stream.respond({ ':status': 200, ...headers }, { waitForTrailers: true, sendDate: false } as object)
-  }
-
-  /** Sends what comes last. */
-  #end(metadata: Metadata): void {
-    if (this.#answered || this.#stream.destroyed) return
-    const trailers: Record<string, string | string[]> = { 'grpc-status': '0' }
-    writeReplyMetadata(metadata, trailers)
-    this.#answer(trailers)
-  }
-
-  #answer(trailers: Record<string, string | string[]>): void {
-    const stream = this.#stream
-    if (this.#answered || stream.destroyed || stream.closed) return
-    this.#finish()
-    if (stream.headersSent) {
-      stream.once('wantTrailers', () => {
-        stream.sendTrailers(trailers)
-        this.#ignoreRest()
-      })
-      stream.end()
-    } else {
-      const headers = { ':status': 200, 'content-type': grpcContentType(this.contentType), ...trailers }
-      stream.respond(headers, { endStream: true, sendDate: false } as object)
-      this.#ignoreRest()
-    }
-  }
-
-  /** The rest of a request that is answered need not come: RFC 9113 §8.1. */
-  #ignoreRest(): void {
-    const stream = this.#stream
-    stream.resume()
-    // After what was written just now: a reset overtakes nothing that has left.
-    setImmediate(() => {
-      if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR)
-    })
-  }
-
-  #refuse(status: number): void {
-    this.#finish()
-    this.#stream.respond({ ':status': status }, { endStream: true })
-    this.#ignoreRest()
+    this.#answer.respond(metadata, contentType)
+    this.#answer.write(body)
+    this.#answer.end({})
   }
 
   #finish(): void {
-    this.#answered = true
-    clearTimeout(this.#timer)
+    this.#deadlineTimer?.stop()
     if (!this.running) this.#hold(0)
-  }
-
-  #write(body: Uint8Array, sent?: (error: Error | null | undefined) => void): boolean {
-    const stream = this.#stream
-    this.#connection.queued(body.length)
-    const done = (error?: Error | null) => {
-      this.#connection.queued(-body.length)
-      if (!error) this.#connection.alive()
-      sent?.(error)
-    }
-    const [head, rest] = frameMessage(body)
-    if (!rest) return stream.write(head, done)
-    stream.cork()
-    stream.write(head)
-    const room = stream.write(rest, done)
-    process.nextTick(() => stream.uncork())
-    return room
   }
 
   #hold(bytes: number): void {
@@ -326,24 +247,11 @@ export class ServerCall implements ServerRequest {
     if (ms === undefined) return
     const deadline = Math.round(Date.now() + ms)
     this.deadline = deadline
-    const arm = () => {
-      const left = deadline - Date.now()
-      if (left <= 0) this.fail(new ServiceError('timeout', `the deadline of ${this.endpoint} has passed`))
-      else this.#timer = setTimeout(arm, Math.min(maxTimerMs, Math.ceil(left))).unref()
-    }
-    this.#timer = setTimeout(arm, Math.min(maxTimerMs, Math.ceil(ms))).unref()
-  }
-}
-
-/** What a handler gives as metadata and is none is the handler's failure, and not its caller's. */
-function writeReplyMetadata(metadata: Metadata, headers: Record<string, string | string[]>): void {
-  try {
-    writeMetadata(metadata, headers)
-    checkHeaderList(headers, maxHeaderListBytes)
-  } catch (error) {
-    throw new ServiceError('internal', `the reply cannot be sent: ${(error as Error).message}`, {
-      cause: error,
-    })
+    this.#deadlineTimer = new DeadlineTimer(
+      () => deadline - Date.now(),
+      () => this.fail(new ServiceError('timeout', `the deadline of ${this.endpoint} has passed`)),
+      false,
+    )
   }
 }
 
