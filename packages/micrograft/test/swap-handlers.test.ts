@@ -268,6 +268,27 @@ test('a share of the calls goes to the new version, is raised, and ends in a swi
   assert.equal(await call(it, 'Total'), (tallies['greeter 1.0.0']?.calls as number) + 20)
 })
 
+test('calls that were made before a swap keep no later one at the old version, in its watch or its share', async (t) => {
+  const it = await serve(t, (folder) => greeterFile(folder, '1.0.0'))
+  const seen = async (calls: number): Promise<readonly string[]> => {
+    const all = new Set<string>()
+    for (let i = 0; i < calls; i++)
+      all.add((await call<{ version: string }>(it, 'Hello', { name: 'John' })).version)
+    return [...all].sort()
+  }
+  assert.deepEqual(await seen(3), ['1.0.0'])
+  const second = it.service.swap('handler', await greeterFile(it.folder, '2.0.0'), { watchMs: 60_000 })
+  await until('it is switched', () => it.events.some(({ phase }) => phase === 'switched'))
+  assert.deepEqual(await seen(3), ['2.0.0'], 'while it is watched')
+  await it.service.swap('handler', await greeterFile(it.folder, '3.0.0'), now)
+  await second
+  assert.deepEqual(await seen(3), ['3.0.0'])
+  await it.service.swap('handler', await greeterFile(it.folder, '4.0.0'), { share: 0.5 })
+  assert.deepEqual(await seen(20), ['3.0.0', '4.0.0'])
+  await it.service.rollback('handler')
+  assert.deepEqual(await seen(20), ['3.0.0'])
+})
+
 test('a share ends by itself where the new version fails, and by rollback', async (t) => {
   const it = await serve(t, (folder) => greeterFile(folder, '1.0.0'))
   const bad = await pluginFile(

@@ -71,12 +71,14 @@ export class LocalCalls implements LocalOwner {
     again: Again,
   ): Promise<unknown> {
     const { signal, parent } = options
-    if (signal?.aborted) return Promise.reject(signal.reason)
-    if (parent?.signal.aborted) return Promise.reject(parent.signal.reason)
+    if (signal?.aborted || parent) {
+      const refused = this.#refused(endpoint, options)
+      if (refused) return refused
+    }
+    // Time may have passed since it was looked at.
     const timeoutMs = parent
-      ? allowed(options, this.#options)
+      ? Math.max(1, allowed(options, this.#options))
       : (options.timeoutMs ?? this.#options.timeoutMs)
-    if (parent && timeoutMs <= 0) return Promise.reject(deadlinePassed(endpoint, this.service))
     const call = new LocalCall(this, served, endpoint, request, metadata, options, timeoutMs, again)
     let result: unknown
     try {
@@ -84,11 +86,8 @@ export class LocalCalls implements LocalOwner {
     } catch (thrown) {
       return this.failed(call, thrown)
     }
-    if (!isPromise(result)) return Promise.resolve(call.answer(result))
     // What ended in the turn in which it was found needs nothing to stay for it.
-    served.of?.enter()
-    this.#watch(call)
-    return call.wait(result)
+    return isPromise(result) ? this.#wait(call, result) : Promise.resolve(call.answer(result))
   }
 
   failed(call: LocalCall, thrown: unknown): Promise<unknown> {
@@ -121,14 +120,24 @@ export class LocalCalls implements LocalOwner {
     for (const call of [...timed.map((each) => each.call), ...this.#endless]) call.cancel(error)
   }
 
-  #watch(call: LocalCall): void {
+  // The parts of a call are apart so that V8 puts those that one needs into one piece of code: worth 20 ns of 120.
+  #wait(call: LocalCall, result: PromiseLike<unknown>): Promise<unknown> {
+    call.served.of?.enter()
     this.#waiting++
     const young = (this.#young ??= this.#beginTurn())
     young.calls[young.count++] = call
     if (young.count === maxYoung) this.#mature()
+    return call.wait(result)
   }
 
-  // Apart from `watch`, so that V8 puts all that a call needs into one piece of code: that is worth 20 ns of 120.
+  #refused(endpoint: string, options: RequestOptions): Promise<never> | undefined {
+    const { signal, parent } = options
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    if (parent?.signal.aborted) return Promise.reject(parent.signal.reason)
+    if (allowed(options, this.#options) > 0) return undefined
+    return Promise.reject(deadlinePassed(endpoint, this.service))
+  }
+
   #beginTurn(): Young {
     if (!this.#isTurnWatched) {
       this.#isTurnWatched = true

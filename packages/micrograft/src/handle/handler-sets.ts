@@ -25,11 +25,6 @@ interface Served extends ServedEndpoint {
   readonly of: Generation<HandlerSet>
 }
 
-interface Found {
-  readonly slot: Slot<'handler'>
-  readonly served: Served
-}
-
 type ServedByName = ReadonlyMap<string, Served>
 
 /** Endpoints that come from plugins of type handler: one slot for each plugin, by its name. */
@@ -37,8 +32,8 @@ export class HandlerSets implements AsyncDisposable {
   readonly #options: HandlerSetsOptions
   readonly #slots = new Map<string, Slot<'handler'>>()
   readonly #served = new WeakMap<object, ServedByName>()
-  /** What was found for a call: right while calls of its slot go to that generation alone. */
-  readonly #found = new Map<string, Found>()
+  /** What calls go to that no swap concerns: one that has begun shows in the tally of its generation. */
+  readonly #found = new Map<string, Served>()
 
   constructor(options: HandlerSetsOptions) {
     this.#options = options
@@ -84,10 +79,8 @@ export class HandlerSets implements AsyncDisposable {
 
   /** The endpoint for a call that begins now: where two versions share calls, that of the one whose turn it is. */
   find(endpoint: string): ServedEndpoint | undefined {
-    const found = this.#found.get(endpoint)
-    if (!found || found.slot.only !== found.served.of) return this.#search(endpoint)
-    const { served } = found
-    return served.of.tally ? watched(served, served.of.tally) : served
+    const served = this.#found.get(endpoint)
+    return served && !served.of.tally ? served : this.#search(endpoint)
   }
 
   #search(endpoint: string): ServedEndpoint | undefined {
@@ -95,8 +88,10 @@ export class HandlerSets implements AsyncDisposable {
       if (!slot.current) continue
       const served = this.#of(slot.pick()).get(endpoint) ?? this.#anyOf(slot, endpoint)
       if (!served) continue
-      this.#found.set(endpoint, { slot, served })
-      return served.of.tally ? watched(served, served.of.tally) : served
+      const { tally } = served.of
+      if (tally) return watched(served, tally)
+      if (slot.only === served.of) this.#found.set(endpoint, served)
+      return served
     }
     return undefined
   }
@@ -131,6 +126,7 @@ export class HandlerSets implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const slot of [...this.#slots.values()].reverse()) await slot[Symbol.asyncDispose]()
     this.#slots.clear()
+    this.#found.clear()
   }
 
   #anyOf(slot: Slot<'handler'>, endpoint: string): Served | undefined {
@@ -174,6 +170,7 @@ export class HandlerSets implements AsyncDisposable {
       methods: {},
       prepare: async (next) => this.#check(name, this.#define(next.component)),
       switched: (next, old) => {
+        this.#found.clear()
         if (next.component.hydrate && old.component.dehydrate)
           next.component.hydrate(structuredClone(old.component.dehydrate()))
       },
