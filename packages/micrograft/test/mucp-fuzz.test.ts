@@ -187,14 +187,10 @@ const toServer = shareOf(200_000)
 test(`a server takes ${told(toServer)} messages of any header: it answers, and its connection is read on`, async () => {
   const random = seeded(0x5eed_0013)
   const wheel = new DeadlineWheel(false)
-  const owner = {
-    dispatcher,
-    options: { maxCalls: 8, maxCallBytes: 4096, maxStreams: 4 },
-    wheel,
-    changed: () => undefined,
-  }
+  const owner = { dispatcher, wheel, changed: () => undefined }
+  const options = { maxCalls: 8, maxCallBytes: 4096, maxStreams: 4 }
   let connection = new FakeConnection()
-  let server = new MucpServerConnection(connection, owner)
+  let server = new MucpServerConnection(connection, owner, options)
   let answers = 0
   await run(toServer, async (i) => {
     server.message({ header: header(random), body: mutate(requests[random(3)] as Buffer, random, requests) })
@@ -206,7 +202,7 @@ test(`a server takes ${told(toServer)} messages of any header: it answers, and i
     assert.equal(connection.pauses, 0)
     assert.equal(server.running, 0)
     connection = new FakeConnection()
-    server = new MucpServerConnection(connection, owner)
+    server = new MucpServerConnection(connection, owner, options)
   })
   server.closed()
   wheel.stop()

@@ -16,7 +16,7 @@ import { StreamExchange } from '../dist/rpc/client-stream.js'
 import { DeadlineWheel } from '../dist/deadlines/deadline-wheel.js'
 import { FrameType } from '../dist/rpc/frame.js'
 import * as write from './support/frames.js'
-import { ServerConnection, type ServerConnectionOwner } from '../dist/rpc/server-connection.js'
+import { ServerConnection } from '../dist/rpc/server-connection.js'
 import { headerBytes, MessageReader, prefixBytes, writeHead } from '../dist/transport/message-frame.js'
 import { mutate, seeded, shareOf, told } from './support/random.js'
 
@@ -125,13 +125,8 @@ class ServerTarget {
 
   #fresh(): ServerConnection {
     this.#connection = new FakeConnection()
-    const owner: ServerConnectionOwner = {
-      dispatcher,
-      options: limits,
-      wheel: this.wheel,
-      changed: () => undefined,
-    }
-    const server = new ServerConnection(this.#connection, owner)
+    const owner = { dispatcher, wheel: this.wheel, changed: () => undefined }
+    const server = new ServerConnection(this.#connection, owner, limits)
     server.message({ header: {}, body: hello })
     return server
   }

@@ -1,11 +1,6 @@
-import {
-  ServiceError,
-  type Connection,
-  type ConnectionHandler,
-  type Dispatcher,
-  type Message,
-} from '@micrograft/contracts'
+import { ServiceError, type Connection, type Message } from '@micrograft/contracts'
 import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
+import type { ConnectionOwner, ServedConnection } from '../serve/connection-server.js'
 import { Brake, type BrakeOptions } from './brake.js'
 import { micro } from './headers.js'
 import { LastRequest } from './last-request.js'
@@ -20,19 +15,10 @@ export interface MucpConnectionOptions extends BrakeOptions {
   readonly maxStreams: number
 }
 
-/** What the connections of one server share. */
-export interface MucpConnectionOwner {
-  readonly dispatcher: Dispatcher
-  readonly options: MucpConnectionOptions
-  readonly wheel: DeadlineWheel
-  /** A handler has ended, or the connection has. */
-  changed(connection: MucpServerConnection): void
-}
-
 /** One connection of a client. Requests are told apart by `Micro-Stream` and `Micro-Id`. */
-export class MucpServerConnection implements ConnectionHandler {
+export class MucpServerConnection implements ServedConnection {
   readonly remote: string
-  readonly #owner: MucpConnectionOwner
+  readonly #owner: ConnectionOwner
   readonly #connection: Connection
   readonly #brake: Brake
   readonly #requests: OpenRequests
@@ -43,8 +29,8 @@ export class MucpServerConnection implements ConnectionHandler {
   #closing = false
   #over = false
 
-  constructor(connection: Connection, owner: MucpConnectionOwner) {
-    const { dispatcher, wheel, options } = owner
+  constructor(connection: Connection, owner: ConnectionOwner, options: MucpConnectionOptions) {
+    const { dispatcher, wheel } = owner
     const { remote } = connection
     this.remote = remote
     this.#connection = connection

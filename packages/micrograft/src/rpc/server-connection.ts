@@ -1,10 +1,5 @@
-import {
-  ServiceError,
-  type Connection,
-  type Dispatcher,
-  type Message,
-  type ServerReply,
-} from '@micrograft/contracts'
+import { ServiceError, type Connection, type Message, type ServerReply } from '@micrograft/contracts'
+import type { ConnectionOwner, ServedConnection } from '../serve/connection-server.js'
 import type { RangeHandler } from '../transport/bare-messages.js'
 import { protocolError } from '../transport/protocol-error.js'
 import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
@@ -29,21 +24,13 @@ export interface ServerConnectionOptions {
   readonly windowMessages: number
 }
 
-/** What the connections of one server share. */
-export interface ServerConnectionOwner {
-  readonly dispatcher: Dispatcher
-  readonly options: ServerConnectionOptions
-  readonly wheel: DeadlineWheel
-  /** A handler has ended, or the connection has. */
-  changed(connection: ServerConnection): void
-}
-
 /** One connection of a client. */
-export class ServerConnection implements RangeHandler, RequestOwner {
+export class ServerConnection implements RangeHandler, RequestOwner, ServedConnection {
   readonly remote: string
   /** When it came, for those that say nothing. */
   readonly since: number = DeadlineWheel.now()
-  readonly #owner: ServerConnectionOwner
+  readonly #owner: ConnectionOwner
+  readonly #options: ServerConnectionOptions
   readonly #connection: Connection
   readonly #outbox: Outbox
   readonly #reader = new FrameReader()
@@ -57,18 +44,19 @@ export class ServerConnection implements RangeHandler, RequestOwner {
   /** Whether the client knows that it is to make its calls elsewhere. */
   heardGoAway = false
 
-  constructor(connection: Connection, owner: ServerConnectionOwner) {
+  constructor(connection: Connection, owner: ConnectionOwner, options: ServerConnectionOptions) {
     this.remote = connection.remote
     this.#owner = owner
+    this.#options = options
     this.#connection = connection
-    this.#targets = new ReceivedTargets(owner.options.maxTargets)
+    this.#targets = new ReceivedTargets(options.maxTargets)
     // A peer that does not read is not read from. A client never does that, so the two cannot wait for each other.
-    this.#outbox = new Outbox(connection, owner.options.maxQueuedBytes, (congested) => {
+    this.#outbox = new Outbox(connection, options.maxQueuedBytes, (congested) => {
       if (congested) connection.pause()
       else connection.resume()
     })
     this.#open = new OpenRequests(this.#outbox, owner.wheel, () => owner.changed(this))
-    const { maxFrameBytes, maxCalls, maxTargets, windowBytes, windowMessages } = owner.options
+    const { maxFrameBytes, maxCalls, maxTargets, windowBytes, windowMessages } = options
     this.#outbox.send(
       helloFrame({
         lowest: lowestVersion,
@@ -124,12 +112,8 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     )
   }
 
-  retire(): void {
-    this.goAway()
-  }
-
   /** Asks the client to make its calls elsewhere; those that cross this are still answered. */
-  goAway(): void {
+  retire(): void {
     if (this.#draining) return
     this.#draining = true
     this.#outbox.send(goAwayFrame('unavailable', 'the server stops'))
@@ -237,7 +221,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     const peer = this.#greeting()
     const request = this.#request(reader)
     reader.done()
-    const { maxStreams } = this.#owner.options
+    const { maxStreams } = this.#options
     if (this.#streams >= maxStreams) {
       this.#outbox.send(
         errorFrame(
@@ -250,7 +234,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     if (!this.#admits(request, 'stream')) return
     const stream = new IncomingStream(
       { outbox: this.#outbox, slot: request.slot, window: peer, maxFrameBytes: peer.maxFrameBytes },
-      this.#owner.options,
+      this.#options,
     )
     this.#open.add(request, stream)
     this.#streams++
@@ -273,8 +257,8 @@ export class ServerConnection implements RangeHandler, RequestOwner {
 
   #request(reader: FrameReader): IncomingRequest {
     const slot = reader.varint()
-    if (slot >= this.#owner.options.maxCalls) {
-      throw protocolError(`a call uses the slot ${slot}, there are ${this.#owner.options.maxCalls}`)
+    if (slot >= this.#options.maxCalls) {
+      throw protocolError(`a call uses the slot ${slot}, there are ${this.#options.maxCalls}`)
     }
     if (this.#open.at(slot)) throw protocolError(`a call uses the slot ${slot}, where another is open`)
     const timeoutMs = reader.varint()
@@ -293,7 +277,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
 
   #refusal({ service, endpoint }: IncomingRequest, kind: 'unary' | 'stream'): ServiceError | undefined {
     if (this.#aborted) return new ServiceError('unavailable', `${service} takes no new calls; it stops`)
-    const { maxCalls } = this.#owner.options
+    const { maxCalls } = this.#options
     if (this.#open.running >= maxCalls) {
       return new ServiceError('overloaded', `the connection has ${maxCalls} calls under way already`)
     }
@@ -311,7 +295,7 @@ export class ServerConnection implements RangeHandler, RequestOwner {
     const slot = reader.varint()
     const open = this.#open.at(slot)
     if (!open) {
-      if (slot >= this.#owner.options.maxCalls)
+      if (slot >= this.#options.maxCalls)
         throw protocolError(`a frame is for the slot ${slot}, which is none`)
       return
     }
