@@ -1,3 +1,5 @@
+import { MessageQueue } from '../streams/message-queue.js'
+
 /** Bytes and messages that may wait to be read before the connection is asked to stop. */
 const inboxBytes = 262_144
 const inboxMessages = 128
@@ -9,102 +11,43 @@ export interface StreamInboxOptions {
   readonly left: () => void
 }
 
-interface Reader {
-  readonly resolve: (result: IteratorResult<Uint8Array, undefined>) => void
-  readonly reject: (error: unknown) => void
-}
-
-const finished: IteratorReturnResult<undefined> = { done: true, value: undefined }
-
 /**
  * What came in on a stream and was not read yet. The wire has no windows: where too much waits, the
  * whole connection stops being read.
  */
-export class StreamInbox implements AsyncIterableIterator<Uint8Array, undefined> {
-  readonly #options: StreamInboxOptions
-  #queue: Uint8Array[] = []
-  #readers: Reader[] = []
+export class StreamInbox extends MessageQueue {
+  readonly #tell: (full: boolean) => void
+  /** Of what waits. */
   #bytes = 0
   #full = false
-  #ended = false
-  #failed = false
-  #error: unknown
 
-  constructor(options: StreamInboxOptions) {
-    this.#options = options
+  constructor({ full, left }: StreamInboxOptions) {
+    super(left)
+    this.#tell = full
   }
 
-  push(body: Uint8Array): void {
-    if (this.#ended) return
-    const reader = this.#readers.shift()
-    if (reader) {
-      reader.resolve({ done: false, value: body })
-      return
-    }
-    this.#queue.push(body)
-    this.#bytes += body.length
-    if (!this.#full && (this.#bytes >= inboxBytes || this.#queue.length >= inboxMessages)) this.#tell(true)
+  override end(): void {
+    super.end()
+    if (this.#full) this.#setFull(false)
   }
 
-  /** What is queued is still read, then it ends. */
-  end(): void {
-    this.#ended = true
-    const readers = this.#readers
-    this.#readers = []
-    for (const { resolve } of readers) resolve(finished)
-    if (this.#full) this.#tell(false)
+  protected override queued({ length }: Uint8Array): void {
+    this.#bytes += length
+    if (!this.#full && (this.#bytes >= inboxBytes || this.length >= inboxMessages)) this.#setFull(true)
   }
 
-  /** What is queued is still read, unless `now`; then it throws, once. */
-  fail(error: unknown, now = false): void {
-    if (this.#ended && (!now || this.#queue.length === 0)) return
-    if (now) this.#clear()
-    const reader = this.#readers.shift()
-    if (reader) {
-      reader.reject(error)
-    } else {
-      this.#failed = true
-      this.#error = error
-    }
-    this.end()
+  protected override read({ length }: Uint8Array, hadWaited: boolean): void {
+    if (!hadWaited) return
+    this.#bytes -= length
+    if (this.#full && this.#bytes * 2 < inboxBytes && this.length * 2 < inboxMessages) this.#setFull(false)
   }
 
-  next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const body = this.#queue.shift()
-    if (body) {
-      this.#bytes -= body.length
-      if (this.#full && this.#bytes * 2 < inboxBytes && this.#queue.length * 2 < inboxMessages)
-        this.#tell(false)
-      return Promise.resolve({ done: false, value: body })
-    }
-    if (this.#failed) {
-      this.#failed = false
-      return Promise.reject(this.#error as Error)
-    }
-    if (this.#ended) return Promise.resolve(finished)
-    return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }))
-  }
-
-  return(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const left = !this.#ended || this.#queue.length > 0
-    this.#clear()
-    this.#failed = false
-    this.end()
-    if (left) this.#options.left()
-    return Promise.resolve(finished)
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  #clear(): void {
-    this.#queue = []
+  protected override cleared(): void {
     this.#bytes = 0
   }
 
-  #tell(full: boolean): void {
+  #setFull(full: boolean): void {
     this.#full = full
-    this.#options.full(full)
+    this.#tell(full)
   }
 }

@@ -1,4 +1,5 @@
 import { ServiceError } from '@micrograft/contracts'
+import { MessageQueue } from '../streams/message-queue.js'
 import { protocolError } from '../transport/protocol-error.js'
 import { maxVarint } from '../transport/varint.js'
 
@@ -65,101 +66,35 @@ export interface ReceiveQueueOptions extends WindowSize {
   readonly left: () => void
 }
 
-interface Reader {
-  readonly resolve: (result: IteratorResult<Uint8Array, undefined>) => void
-  readonly reject: (error: unknown) => void
-}
-
-const finished: IteratorReturnResult<undefined> = { done: true, value: undefined }
-
 /** What came in and was not read yet: never more than the window, and one message. */
-export class ReceiveQueue implements AsyncIterableIterator<Uint8Array, undefined> {
+export class ReceiveQueue extends MessageQueue {
   readonly #options: ReceiveQueueOptions
-  #queue: Uint8Array[] = []
-  #readers: Reader[] = []
   #bytes: number
   #messages: number
   /** Read, but not given back to the peer yet. */
   #readBytes = 0
   #readMessages = 0
-  #ended = false
-  #failed = false
-  #error: unknown
 
   constructor(options: ReceiveQueueOptions) {
+    super(options.left)
     this.#options = options
     this.#bytes = options.windowBytes
     this.#messages = options.windowMessages
   }
 
-  /** @throws `protocol` where the peer sends more than its window. */
-  push(body: Uint8Array): void {
+  /**
+   * Once nobody reads any more nobody gives credit back either: the peer waits until the stream ends.
+   * @throws `protocol` where the peer sends more than its window.
+   */
+  override push(body: Uint8Array): void {
     if (this.#bytes <= 0 || this.#messages <= 0) throw protocolError('a stream sends more than its window')
     this.#bytes -= body.length
     this.#messages--
-    // Nobody reads any more, and nobody gives credit back: the peer waits until the stream ends.
-    if (this.#ended) return
-    const reader = this.#readers.shift()
-    if (!reader) {
-      this.#queue.push(body)
-      return
-    }
-    reader.resolve({ done: false, value: body })
-    this.#read(body)
-  }
-
-  /** What is queued is still read, then it ends. */
-  end(): void {
-    this.#ended = true
-    const readers = this.#readers
-    this.#readers = []
-    for (const { resolve } of readers) resolve(finished)
-  }
-
-  /** What is queued is still read, unless `now`; then it throws. */
-  fail(error: unknown, now = false): void {
-    const whole = this.#ended && this.#queue.length === 0
-    if (now) this.#queue = []
-    if (whole || (this.#ended && !now)) return
-    const reader = this.#readers.shift()
-    if (reader) {
-      reader.reject(error)
-    } else {
-      this.#failed = true
-      this.#error = error
-    }
-    this.end()
-  }
-
-  next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const body = this.#queue.shift()
-    if (body) {
-      this.#read(body)
-      return Promise.resolve({ done: false, value: body })
-    }
-    if (this.#failed) {
-      this.#failed = false
-      return Promise.reject(this.#error as Error)
-    }
-    if (this.#ended) return Promise.resolve(finished)
-    return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }))
-  }
-
-  return(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const left = !this.#ended || this.#queue.length > 0
-    this.#queue = []
-    this.#failed = false
-    this.end()
-    if (left) this.#options.left()
-    return Promise.resolve(finished)
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
+    super.push(body)
   }
 
   /** Gives credit back once half of the window was read, so that windows cost few frames. */
-  #read({ length }: Uint8Array): void {
+  protected override read({ length }: Uint8Array): void {
     this.#readBytes += length
     this.#readMessages++
     const { windowBytes, windowMessages, grant } = this.#options
