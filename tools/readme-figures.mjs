@@ -9,7 +9,8 @@ const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
 /** What is put where, and the suites whose results it takes. */
 const places = {
   rpc: { of: ['rpc'], figures: rpcFigures },
-  more: { of: ['local', 'costs', 'startup', 'engines'], figures: moreFigures },
+  more: { of: ['local', 'costs', 'startup'], figures: moreFigures },
+  engines: { of: ['engines'], figures: engineFigures },
   plugin: { of: ['plugin'], figures: pluginFigures },
   swap: { of: ['swap'], figures: swapFigures },
 }
@@ -95,6 +96,31 @@ function moreFigures(...suites) {
   )
   return `
 ${table(['', 'to reach', 'measured', 'reached'], rows)}
+
+`
+}
+
+/** What goes through each engine's plugin, over what goes through its own library. */
+function engineFigures({ brokers, stores, rounds, machine, date }) {
+  const ratio = ({ ratio: { median } }) => number(median)
+  const brokerRows = brokers.map(({ label, library, figures: { perSecond } }) => [
+    label,
+    `\`${library}\``,
+    number(perSecond.plugin.median),
+    ratio(perSecond),
+  ])
+  const labels = [...new Set(stores.map(({ label }) => label))]
+  const storeRows = labels.map((label) => {
+    const own = stores.filter((each) => each.label === label)
+    return [label, `\`${own[0].library}\``, ...own.map(({ figures }) => ratio(figures))]
+  })
+  const kinds = stores.filter(({ label }) => label === labels[0]).map(({ what }) => what)
+  return `
+${table(['broker', 'its library', 'messages/s through the plugin', 'plugin ÷ library'], brokerRows)}
+
+${table(['store, plugin ÷ library', 'its library', ...kinds], storeRows)}
+
+At least 0.8 was to be reached. Medians of ${rounds} rounds (${place({ machine, date })}); latencies, registries and what each side does are in [bench/results/engines.md](bench/results/engines.md) and [bench/README.md](bench/README.md).
 
 `
 }
