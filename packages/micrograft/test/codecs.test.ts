@@ -82,6 +82,20 @@ test('the json codec writes undefined as null, and reads as deep as it is told',
   assert.throws(() => jsonCodec({ depth: 3 } as never), { code: 'invalid-option' })
 })
 
+test('the json codec takes any number of brackets that are not deep, and finds a deep one among texts', () => {
+  const codec = jsonCodec({ maxDepth: 3 })
+  const taken = [
+    Array.from({ length: 100 }, (_, id) => ({ id, tags: ['{[', '"]}"', '\\'] })),
+    { '"{': { '}"\\': ['[[[['] } },
+  ]
+  for (const value of taken) assert.deepEqual(codec.decode(codec.encode(value)), value)
+  for (const before of ['"]"', '"\\""', '"\\\\"', '"}}}"', '"ü]"'])
+    assert.throws(() => codec.decode(Buffer.from(`[${before},{"a":[[1]]}]`)), {
+      code: 'bad-request',
+      message: new RegExp(`deeper than 3 levels, at byte ${Buffer.byteLength(before) + 8}$`),
+    })
+})
+
 function circular(): object {
   const value: Record<string, unknown> = {}
   value['self'] = value

@@ -22,9 +22,10 @@ export function jsonCodec(options?: JsonCodecOptions): Codec {
       }
     },
     decode(bytes) {
-      const text = decodeUtf8(bytes)
+      const buffer = asBuffer(bytes)
+      const text = buffer.toString('utf8')
       // JSON.parse itself takes any depth that the text has; most texts are too short to be deep.
-      if (text.length > maxDepth) refuseDeeper(text, maxDepth)
+      if (text.length > maxDepth && mayBeDeeper(text, maxDepth)) refuseDeeper(buffer, maxDepth)
       try {
         return JSON.parse(text) as unknown
       } catch (cause) {
@@ -36,28 +37,34 @@ export function jsonCodec(options?: JsonCodecOptions): Codec {
   }
 }
 
-function decodeUtf8(bytes: Uint8Array): string {
-  const buffer = Buffer.isBuffer(bytes)
-    ? bytes
-    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return buffer.toString('utf8')
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function refuseDeeper(text: string, maxDepth: number): void {
+/** Whether so much is opened, in strings too, that it may be that deep. To look at every character takes as long as to parse it. */
+function mayBeDeeper(text: string, maxDepth: number): boolean {
+  let opened = 0
+  for (const opener of ['{', '['])
+    for (let at = text.indexOf(opener); at !== -1; at = text.indexOf(opener, at + 1))
+      if (++opened > maxDepth) return true
+  return false
+}
+
+const quote = 0x22
+const backslash = 0x5c
+
+function refuseDeeper(bytes: Uint8Array, maxDepth: number): void {
   let depth = 0
-  let inString = false
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (inString) {
-      if (code === 0x5c) i++
-      else if (code === 0x22) inString = false
-    } else if (code === 0x22) inString = true
-    else if (code === 0x5b || code === 0x7b) {
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]
+    if (byte === quote) {
+      for (i++; i < bytes.length && bytes[i] !== quote; i++) if (bytes[i] === backslash) i++
+    } else if (byte === 0x5b || byte === 0x7b) {
       if (++depth > maxDepth)
         throw new ServiceError(
           'bad-request',
-          `the JSON is nested deeper than ${maxDepth} levels, at character ${i}`,
+          `the JSON is nested deeper than ${maxDepth} levels, at byte ${i}`,
         )
-    } else if (code === 0x5d || code === 0x7d) depth--
+    } else if (byte === 0x5d || byte === 0x7d) depth--
   }
 }
