@@ -71,9 +71,15 @@ async function measureSlow(run: Run): Promise<Section> {
   const measured = await measurePairs(
     run,
     variants,
-    async (pair) => {
-      const { messages } = await pair.stream(ms, { pauseMs: slowPauseMs })
-      return messages
+    async (pair, { key }) => {
+      try {
+        const { messages } = await pair.stream(ms, { pauseMs: slowPauseMs })
+        return messages
+      } catch (error) {
+        if (key === 'micrograft') throw error
+        // What some do to a slow reader is to end its connection.
+        return undefined
+      }
     },
     payloadOf(slowBytes),
   )
@@ -85,10 +91,11 @@ async function measureSlow(run: Run): Promise<Section> {
       })
       return each.every((value) => value !== undefined) ? figure(each) : undefined
     }
+    const messages = (measured[key] ?? []).map(({ value }) => value)
     return {
       key,
       label,
-      messages: figure((measured[key] ?? []).map(({ value }) => value)),
+      messages: messages.every((each) => each !== undefined) ? figure(messages) : undefined,
       serverMB: grown('server'),
       clientMB: grown('client'),
     }
@@ -97,7 +104,7 @@ async function measureSlow(run: Run): Promise<Section> {
     data: rows,
     markdown: `## Memory with a slow reader
 
-The same stream with records of 10 KB, whose reader waits ${slowPauseMs} ms after each, for ${number(ms / 1000)} s: by how many MB resident memory grows at the most, from before the stream. What holds its writer back stays where it was.
+The same stream with records of 10 KB, whose reader waits ${slowPauseMs} ms after each, for ${number(ms / 1000)} s: by how many MB resident memory grows at the most, from before the stream. What holds its writer back stays where it was. Where no number of messages stands, the peer ended the connection of its slow reader.
 
 ${table(
   ['', 'server', 'client', 'messages read'],
@@ -105,7 +112,7 @@ ${table(
     label,
     serverMB ? spread(serverMB) : '',
     clientMB ? spread(clientMB) : '',
-    number(messages.median),
+    messages ? number(messages.median) : 'connection ended',
   ]),
 )}
 `,
