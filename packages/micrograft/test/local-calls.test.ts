@@ -179,6 +179,25 @@ test('a deadline ends the call for the caller and is told to the handler, for an
   )
 })
 
+test('a deadline ends calls that wait among thousands of the same turn that do not', async (t) => {
+  const { passed, open } = gate<string>()
+  const service = await serve(t, { Wait: () => passed, Soon: async () => 'soon' })
+  const call = (method: string, timeoutMs: number) =>
+    service.client.call('self', `Say.${method}`, {}, { timeoutMs, retries: 0 })
+  const codes: unknown[] = []
+  // No turn of the loop comes between them.
+  for (let i = 0; i < 3000; i++) {
+    if (i % 100 === 0) call('Wait', 50).catch(({ code }: ServiceError) => codes.push(code))
+    assert.equal(await call('Soon', 50), 'soon')
+  }
+  const endless = call('Wait', 0)
+  await until('the calls that wait have ended', () => codes.length === 30)
+  assert.deepEqual(new Set(codes), new Set(['timeout']))
+  assert.equal(await stillPending(endless), true)
+  open('now')
+  assert.equal(await endless, 'now')
+})
+
 test('a call without a deadline waits', async (t) => {
   const { passed, open } = gate<string>()
   const service = await serve(t, { Wait: () => passed }, { callTimeoutMs: 20 })

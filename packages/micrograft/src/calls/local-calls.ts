@@ -25,7 +25,7 @@ interface Young {
   count: number
 }
 
-/** So many calls that wait may have begun in one turn until they are looked after before its end. */
+/** So many calls that wait may have begun in one turn until they are looked through before its end. */
 const maxYoung = 256
 
 /**
@@ -126,7 +126,7 @@ export class LocalCalls implements LocalOwner {
     this.#waiting++
     const young = (this.#young ??= this.#beginTurn())
     young.calls[young.count++] = call
-    if (young.count === maxYoung) this.#mature()
+    if (young.count === maxYoung) this.#sift(young)
     return call.wait(result)
   }
 
@@ -148,6 +148,13 @@ export class LocalCalls implements LocalOwner {
     }
     // oxlint-disable-next-line unicorn/no-new-array -- of its full length at once: one that grows is copied
     return { calls: new Array<LocalCall>(maxYoung), count: 0 }
+  }
+
+  /** Lets go of those that are answered. Where most are not, all get their place among the deadlines at once. */
+  #sift({ calls }: Young): void {
+    const young = (this.#young = this.#beginTurn())
+    for (const call of calls) if (!call.ended) young.calls[young.count++] = call
+    if (young.count > maxYoung / 2) this.#mature()
   }
 
   /** Gives those that are not answered yet their place among the deadlines. */

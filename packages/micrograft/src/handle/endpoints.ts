@@ -31,10 +31,10 @@ export interface MoreEndpoints {
 /** The endpoints of one service by `Type.Method`: its own, and those of plugins. */
 export class Endpoints {
   readonly #own = new Map<string, ServedEndpoint>()
-  readonly #more: () => MoreEndpoints | undefined
+  #more: MoreEndpoints | undefined
 
-  /** @param more Those of plugins, once they are there. */
-  constructor(more: () => MoreEndpoints | undefined = () => undefined) {
+  /** Adds those of plugins, which may change from then on. */
+  attach(more: MoreEndpoints): void {
     this.#more = more
   }
 
@@ -53,12 +53,12 @@ export class Endpoints {
 
   /** What kind of endpoint it is; `undefined` where there is none. */
   kind(name: string): EndpointDefinition['kind'] | undefined {
-    return (this.#own.get(name)?.definition ?? this.#more()?.peek(name))?.kind
+    return (this.#own.get(name)?.definition ?? this.#more?.peek(name))?.kind
   }
 
   /** The endpoint for a call that begins now. */
   find(name: string): ServedEndpoint | undefined {
-    return this.#own.get(name) ?? this.#more()?.find(name)
+    return this.#own.get(name) ?? this.#more?.find(name)
   }
 
   /** Whether the service itself handles it. */
@@ -87,7 +87,7 @@ export class Endpoints {
   get #all(): readonly (readonly [string, EndpointDefinition])[] {
     return [
       ...[...this.#own].map(([name, { definition }]) => [name, definition] as const),
-      ...(this.#more()?.all ?? []),
+      ...(this.#more?.all ?? []),
     ]
   }
 }

@@ -94,6 +94,7 @@ export class ServiceLife {
       env,
     )
     this.#parts = await this.#initialising
+    endpoints.attach(this.#parts.handlers)
     if (this.#state === 'new') this.#state = 'ready'
   }
 

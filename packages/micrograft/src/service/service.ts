@@ -28,7 +28,7 @@ export class Service implements AsyncDisposable {
   readonly #catalogue = new Catalogue(builtIns)
   readonly #plugins: Plugins
   readonly #swapEvents = new SwapEvents(() => this.name)
-  readonly #endpoints: Endpoints = new Endpoints(() => this.#life.made?.handlers)
+  readonly #endpoints = new Endpoints()
   readonly #life: ServiceLife
 
   /** @throws `invalid-option` */
