@@ -143,10 +143,13 @@ export class ServiceError extends Error {
   readonly code: ErrorCode
   readonly id: string
 
-  /** @param message What failed, on what, and the next step; no secrets. It crosses the wire as `detail`. */
+  /**
+   * @param code One that the table has not, which only untyped code can give, becomes `internal`.
+   * @param message What failed, on what, and the next step; no secrets. It crosses the wire as `detail`.
+   */
   constructor(code: ErrorCode, message: string, { id = 'micrograft', cause }: ServiceErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause })
-    this.code = code
+    this.code = Object.hasOwn(errorCodes, code) ? code : 'internal'
     this.id = id
     Object.defineProperty(this, brand, { value: true })
   }
@@ -173,11 +176,19 @@ export class ServiceError extends Error {
   /** `thrown` as it is where it is one of these, else one with `code` caused by it. */
   static from(thrown: unknown, code: ErrorCode = 'internal', id?: string): ServiceError {
     if (thrown instanceof ServiceError) return thrown
-    const message = thrown instanceof Error ? thrown.message || thrown.name : String(thrown)
-    return new ServiceError(code, message, { id, cause: thrown })
+    return new ServiceError(code, messageOf(thrown), { id, cause: thrown })
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && brand in value
+  }
+}
+
+/** Anything can be thrown: an object without a prototype has no text, and a getter can throw in its turn. */
+function messageOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message || thrown.name : thrown)
+  } catch {
+    return 'what was thrown cannot be shown'
   }
 }

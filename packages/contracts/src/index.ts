@@ -24,6 +24,16 @@ export { clientStream, serverStream, twoWay, unary } from './handler.js'
 export type * from './handler.js'
 export type * from './logger.js'
 export type * from './middleware.js'
+export {
+  aCount,
+  aTimer,
+  longestTimerMs,
+  requireLimits,
+  requireNumber,
+  requireNumbers,
+  timerMs,
+  type NumberRange,
+} from './numbers.js'
 export { resolveOptions, type Resolved } from './options.js'
 export type * from './registry.js'
 export type * from './selector.js'

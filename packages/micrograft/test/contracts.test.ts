@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { errorCodes, resolveOptions, ServiceError, type ErrorCode } from '@micrograft/contracts'
+import {
+  aCount,
+  aTimer,
+  errorCodes,
+  longestTimerMs,
+  requireLimits,
+  requireNumber,
+  requireNumbers,
+  resolveOptions,
+  ServiceError,
+  timerMs,
+  type ErrorCode,
+} from '@micrograft/contracts'
 import { packageVersion } from '../dist/package-version.js'
 
 const codes = Object.entries(errorCodes) as [ErrorCode, (typeof errorCodes)[ErrorCode]][]
@@ -49,6 +61,31 @@ test('what was thrown is kept as the cause, and never crosses the wire', () => {
   assert.equal(ServiceError.from(error), error)
 })
 
+test('whatever was thrown becomes an error', () => {
+  const throwing = new Error('x')
+  Object.defineProperty(throwing, 'message', {
+    get() {
+      throw new Error('not to be read')
+    },
+  })
+  for (const thrown of [
+    Object.create(null),
+    throwing,
+    Object.assign(new Error(), { message: Symbol('x') }),
+  ]) {
+    const error = ServiceError.from(thrown, 'internal', 'greeter')
+    assert.deepEqual([error.code, error.id, error.cause], ['internal', 'greeter', thrown])
+    assert.equal(typeof error.toWire().detail, 'string')
+  }
+})
+
+test('a code that the table has not, as untyped code may give it, is internal', () => {
+  for (const code of ['teapot', 'constructor', '', undefined]) {
+    const error = new ServiceError(code as ErrorCode, 'what failed')
+    assert.deepEqual([error.code, error.retryable, error.toWire().code], ['internal', false, 500])
+  }
+})
+
 const loose = resolveOptions as unknown as (what: string, defaults: object, options: object) => object
 
 test('options are refused where they are unknown, and undefined is the default', () => {
@@ -58,10 +95,60 @@ test('options are refused where they are unknown, and undefined is the default',
     { a: 1, b: 2 },
   )
   assert.deepEqual(given, { a: undefined, b: 2 })
+  for (const none of [true, 5, 'text'])
+    assert.throws(() => loose('the options of x', {}, none as unknown as object), {
+      code: 'invalid-option',
+      message: `the options of x are ${none}; give an object`,
+    })
   assert.throws(() => loose('the options of x', { a: 1 }, { c: 1 }), {
     code: 'invalid-option',
     message: /the options of x have no "c"; there are a/,
   })
+})
+
+test('numbers of options are held against their range, by name', () => {
+  const refusal = (call: () => void) => {
+    try {
+      call()
+    } catch (error) {
+      assert.equal((error as ServiceError).code, 'invalid-option')
+      return (error as ServiceError).message
+    }
+    return undefined
+  }
+  const whole = 'give a whole number from 1 up'
+  for (const [value, shown] of [
+    [0, '0'],
+    [1.5, '1.5'],
+    [Number.NaN, 'NaN'],
+    [Infinity, 'Infinity'],
+    ['5', '"5"'],
+    [null, 'null'],
+  ])
+    assert.equal(
+      refusal(() => requireNumber('size', value, aCount)),
+      `size is ${shown}; ${whole}`,
+    )
+  assert.equal(
+    refusal(() => requireNumber('size', 1, aCount)),
+    undefined,
+  )
+  assert.match(refusal(() => requireNumber('share', 1.1, { min: 0, max: 1 })) ?? '', /a number from 0 to 1$/)
+  const options = { size: 1, pauseMs: longestTimerMs + 1, other: Number.NaN }
+  assert.equal(
+    refusal(() => requireNumbers('the options of x', options, { size: aCount, pauseMs: aTimer })),
+    `pauseMs of the options of x is 2147483648; give a whole number from 1 to 2147483647`,
+  )
+  requireLimits('the options of x', { size: 0.5, timeoutMs: Infinity })
+  for (const value of [0, -1, Number.NaN, '5', undefined])
+    assert.match(
+      refusal(() => requireLimits('the options of x', { timeoutMs: value })) ?? '',
+      /^timeoutMs of the options of x is .*; give a number above 0$/,
+    )
+  assert.deepEqual(
+    [timerMs(5), timerMs(longestTimerMs + 1), timerMs(Infinity)],
+    [5, longestTimerMs, longestTimerMs],
+  )
 })
 
 test('every code is thrown somewhere', async () => {

@@ -11,7 +11,7 @@ export function requireTopic(topic: string): void {
 
 /** @throws `bad-request` unless `queue` may name a queue: as a topic, without `/`. */
 export function requireQueue(queue: string | undefined): void {
-  if (queue === undefined || /^[A-Za-z0-9._-]{1,128}$/.test(queue)) return
+  if (queue === undefined || (typeof queue === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(queue))) return
   throw new ServiceError(
     'bad-request',
     `${JSON.stringify(String(queue).slice(0, 64))} is no queue; use 1 to 128 letters, digits, ".", "_" and "-"`,

@@ -130,20 +130,23 @@ export const brokerCases: readonly Case<BrokerSubject>[] = [
       await broker.subscribe(
         't',
         async (delivery) => {
-          if (bodyOf(delivery) === 'bad' && delivery.redelivered === 0) throw new Error('cannot')
-          got.push(bodyOf(delivery))
+          const body = bodyOf(delivery)
+          if (body === 'bad' && delivery.redelivered === 0) throw new Error('cannot')
+          // Anything can be thrown, even what has no text.
+          if (body === 'odd' && delivery.redelivered === 0) throw Object.create(null)
+          got.push(body)
         },
         {
           onError: (error, delivery) =>
             failed.push([error.message, delivery === undefined ? '' : bodyOf(delivery)]),
         },
       )
-      await broker.publish('t', message('bad'))
-      await broker.publish('t', message('good'))
+      for (const body of ['bad', 'odd', 'good']) await broker.publish('t', message(body))
       await until('the next is handled', () => got.includes('good'))
       assert.deepEqual(failed[0], ['cannot', 'bad'])
+      assert.equal(failed[1]?.[1], 'odd')
       if (broker.capabilities.redelivery)
-        await until('the bad one is delivered again', () => got.includes('bad'))
+        await until('the bad ones are delivered again', () => got.includes('bad') && got.includes('odd'))
     },
   },
   {
