@@ -10,6 +10,7 @@ const steps = {
   boundaries: () => script('boundaries'),
   'unused code': () => run(local('knip'), ['--no-config-hints']),
   documents: () => script('documents'),
+  'code of the documents': () => script('code-of-documents'),
   'example of the README': () => script('readme-example'),
   'plugins of the README': () => script('readme-catalogue', '--check'),
   'figures of the README': () => script('readme-figures', '--check'),

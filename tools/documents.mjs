@@ -2,7 +2,7 @@
 // has a place of one machine in it.
 
 import { execFileSync, execSync } from 'node:child_process'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +10,7 @@ import { anchorsOf, blocksOf, linksOf } from './markdown.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/[\\/]$/, '')
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const commands = subcommands()
 const places = machinePlaces()
 const problems = []
 const complain = (path, line, problem) => problems.push(`${relative(root, path)}:${line}: ${problem}`)
@@ -79,12 +80,19 @@ function checkCommand(path, line, command) {
       )
       return !local && !existsSync(join(root, script)) && `there is no file ${script}`
     },
-    micrograft: () =>
-      !existsSync(join(root, `packages/cli/src/${first}-command.ts`)) &&
-      `there is no command micrograft ${first}`,
+    micrograft: () => !commands.has(first) && `there is no command micrograft ${first}`,
     '.ci/run': () => !existsSync(join(root, '.ci/run')) && 'there is no .ci/run',
   }[program]?.()
   if (wrong) complain(path, line, wrong)
+}
+
+/** What the `micrograft` command has. */
+function subcommands() {
+  const folder = join(root, 'packages/cli/src')
+  const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
+  return new Set(
+    sources.flatMap((text) => [...text.matchAll(/\.command\('(\w+)'\)/g)].map(([, name]) => name)),
+  )
 }
 
 /** Where this checkout lies, and the hosts that packages come from here. */

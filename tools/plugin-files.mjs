@@ -21,7 +21,9 @@ export async function buildPluginFiles() {
       const { Plugin } = await import(pathToFileURL(compiled).href)
       const { name, type, version } = Plugin
       const outFile = join(place, 'dist', `${type}-${name}.plugin.cjs`)
-      if (isOld(outFile, madeOf)) await build(join(place, entry), { name, type, version, outFile })
+      // Of two types under one name, such as `nats`, a host opens both: what they are known by must differ.
+      if (isOld(outFile, madeOf))
+        await build(join(place, entry), { name: `${type}-${name}`, type, version, outFile })
       if (boxed.has(folder)) copy(outFile)
     }
   }
@@ -36,6 +38,7 @@ function librariesOf(dependencies) {
 function isOld(path, folders) {
   if (!existsSync(path)) return true
   const made = statSync(path).mtimeMs
+  if (statSync(fileURLToPath(import.meta.url)).mtimeMs > made) return true
   return folders.some((folder) =>
     readdirSync(folder).some((name) => name.endsWith('.js') && statSync(join(folder, name)).mtimeMs > made),
   )

@@ -25,13 +25,15 @@ function start(
 }
 
 /** Resolves with the first line of standard output, or of the log, that has `part` in it. */
-async function line({ stdout, stderr }: ChildProcess, part: string): Promise<string> {
-  return new Promise((resolve) => {
-    for (const stream of [stdout, stderr])
-      createInterface({ input: stream as NodeJS.ReadableStream }).on(
-        'line',
-        (each) => each.includes(part) && resolve(each),
-      )
+async function line(child: ChildProcess, part: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const lines: string[] = []
+    for (const stream of [child.stdout, child.stderr])
+      createInterface({ input: stream as NodeJS.ReadableStream }).on('line', (each) => {
+        if (each.includes(part)) resolve(each)
+        lines.push(each)
+      })
+    child.once('close', () => reject(new Error(`a program ended without ${part}:\n${lines.join('\n')}`)))
   })
 }
 

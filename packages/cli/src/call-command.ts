@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { ServiceError } from '@micrograft/contracts'
-import { serviceFlagsHelp, splitFlags, withService } from './with-service.js'
+import { jsonText } from './output.js'
+import { refuseWords, serviceFlagsHelp, splitFlags, withService } from './with-service.js'
 
 interface Flags {
   readonly metadata?: readonly string[]
@@ -34,13 +35,15 @@ async function callEndpoint(
   request: string,
   given: readonly string[],
   flags: Flags,
+  command: Command,
 ): Promise<void> {
   // A request that was left out makes room for the first flag.
   const { words, flags: serviceFlags } = splitFlags([request, ...given])
+  refuseWords(words.slice(1), command)
   const body = parseRequest(words[0] ?? '{}')
   const metadata = Object.fromEntries((flags.metadata ?? []).map(parsePair))
   const print = (value: unknown) =>
-    process.stdout.write(`${JSON.stringify(value, null, flags.json || flags.stream ? undefined : 2)}\n`)
+    process.stdout.write(`${jsonText(value, flags.json || flags.stream ? undefined : 2)}\n`)
   await withService(serviceFlags, async ({ client }) => {
     const options = { metadata, address: flags.address }
     if (!flags.stream) return print(await client.call(service, endpoint, body, options))

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { ServiceError, type ServiceRecord } from '@micrograft/contracts'
 import { printable, printResult, strong } from './output.js'
-import { serviceFlagsHelp, splitFlags, withService } from './with-service.js'
+import { flagsOnly, serviceFlagsHelp, withService } from './with-service.js'
 
 interface Flags {
   readonly json?: boolean
@@ -25,8 +25,9 @@ async function describeService(
   name: string,
   given: readonly string[],
   { json = false }: Flags,
+  command: Command,
 ): Promise<void> {
-  const records = await withService(splitFlags(given).flags, (service) => service.use('registry').get(name))
+  const records = await withService(flagsOnly(given, command), (service) => service.use('registry').get(name))
   if (records.length === 0) {
     throw new ServiceError(
       'not-found',

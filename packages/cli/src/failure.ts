@@ -24,9 +24,19 @@ export function refusalOf(error: unknown): Failure {
     const { code, message } = error
     return { code, message, path: undefined, problems: [{ code, message }], status: 1 }
   }
+  if (error instanceof AggregateError) return severalOf(error)
   if (!(error instanceof PluginError)) throw error
   const { code, message, path, problems } = error
   return { code, message, path, problems, status: 1 }
+}
+
+/** What a service that does not stop cleanly rejects with has several errors in it. */
+function severalOf({ message, errors }: AggregateError): Failure {
+  const problems = errors
+    .map((each) => ServiceError.from(each))
+    .map(({ code, message: text }) => ({ code, message: text }))
+  const said = message || problems.map((each) => each.message).join('; ')
+  return { code: problems[0]?.code ?? 'internal', message: said, path: undefined, problems, status: 1 }
 }
 
 function usageFailure({ code: kind, message: text, exitCode }: CommanderError, program: Command): Failure {

@@ -16,14 +16,19 @@ export function addKeygenCommand(program: Command): void {
     .description(
       'Makes a pair of ed25519 keys: NAME.key, private, to sign with, and NAME.pub, public, which hosts trust.\nNo file is overwritten.',
     )
-    .option('-o, --out <name>', 'what the two files are called, without the ending', 'micrograft')
+    .option(
+      '-o, --out <name>',
+      'what the two files are called, without the ending, or with / at its end the folder',
+      'micrograft',
+    )
     .option('--json', 'print one line of JSON')
     .helpOption('-h, --help', 'print this')
     .action(keygen)
 }
 
 async function keygen({ out, json = false }: KeygenFlags): Promise<void> {
-  const files = { privateKey: resolve(`${out}.key`), publicKey: resolve(`${out}.pub`) }
+  const name = out === '' || /[/\\]$/.test(out) ? `${out}micrograft` : out
+  const files = { privateKey: resolve(`${name}.key`), publicKey: resolve(`${name}.pub`) }
   const keys = generateKeys()
   await writeNew(files.privateKey, keys.privateKey, 0o600)
   try {

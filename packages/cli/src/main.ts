@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { PluginError } from '@micrograft/plugin'
 import { Command } from 'commander'
 import { addBuildCommand } from './build-command.js'
 import { addCallCommand } from './call-command.js'
 import { addDescribeCommand } from './describe-command.js'
-import { failureOf } from './failure.js'
+import { failureOf, refusalOf } from './failure.js'
 import { addInspectCommand } from './inspect-command.js'
 import { addKeygenCommand } from './keygen-command.js'
 import { printError } from './output.js'
@@ -54,11 +55,20 @@ addCallCommand(program)
 addPluginsCommand(program)
 addSwapCommands(program)
 
-// Whoever reads the output may have read enough, as `head` does.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit()
+let read = true
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === 'EPIPE') {
+    // Whoever reads the output may have read enough, as `head` does. What goes on until it is stopped is stopped.
+    if (read && !process.emit('SIGTERM', 'SIGTERM')) process.exit()
+    read = false
+    return
+  }
+  const failure = refusalOf(new PluginError('write-failed', `cannot write to standard output: ${message}`))
+  printError(failure, process.argv.includes('--json'))
+  process.exit(failure.status)
 })
+// Where errors cannot be told, the exit status still tells that there was one.
+process.stderr.on('error', () => undefined)
 
 program.parseAsync().catch((error: unknown) => {
   const failure = failureOf(error, program)

@@ -4,13 +4,13 @@ import type { Failure } from './failure.js'
 
 /** Prints a result: text for a person, or with `--json` the value on one line. */
 export function printResult(text: string, value: object, json: boolean): void {
-  process.stdout.write(`${json ? JSON.stringify(value) : text}\n`)
+  process.stdout.write(`${json ? jsonText(value) : text}\n`)
 }
 
 /** Prints an error, in the same two ways. */
 export function printError({ code, message, path, problems }: Failure, json: boolean): void {
   const text = json
-    ? JSON.stringify({ error: { code, message, path: path ?? null, problems } })
+    ? jsonText({ error: { code, message, path: path ?? null, problems } })
     : `${styleText('red', 'micrograft:', { stream: process.stderr })} ${printable(message)} [${code}]`
   process.stderr.write(`${text}\n`)
 }
@@ -32,7 +32,17 @@ export function shownSize(bytes: number): string {
   return bytes < 999_950 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
 }
 
-/** Text of an unknown file with all that a terminal would obey, or show in another order, written out. */
+/** JSON in which nothing is left that a terminal would obey, or show in another order. */
+export function jsonText(value: unknown, indent?: number): string {
+  // All such characters are within texts, where an escape means the same.
+  return (JSON.stringify(value, null, indent) ?? 'null').replace(/[^\P{C}\n]/gu, (each) =>
+    [...Array(each.length).keys()]
+      .map((at) => `\\u${each.charCodeAt(at).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
+}
+
+/** Text of an unknown file with all that a terminal would obey, show in another order or begin a line at, written out. */
 export function printable(text: string): string {
-  return text.replace(/[^\P{C}\n]/gu, (each) => `\\u{${(each.codePointAt(0) as number).toString(16)}}`)
+  return text.replace(/\p{C}/gu, (each) => `\\u{${(each.codePointAt(0) as number).toString(16)}}`)
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { serviceFlagsHelp, splitFlags } from './with-service.js'
+import { flagsOnly, serviceFlagsHelp } from './with-service.js'
 
 interface Flags {
   readonly name?: string
@@ -23,17 +23,25 @@ export function addRunCommand(program: Command): void {
     .action(runFile)
 }
 
-async function runFile(file: string, given: readonly string[], { name, json = false }: Flags): Promise<void> {
+async function runFile(
+  file: string,
+  given: readonly string[],
+  { name, json = false }: Flags,
+  command: Command,
+): Promise<void> {
+  const flags = flagsOnly(given, command)
+  // Before there is anything that would have to be taken back.
+  const stopAsked = asked()
   const { createService } = await import('micrograft')
   const service = createService({ handlers: [file], name, admin: true })
   try {
-    await service.init(splitFlags(given).flags)
+    await service.init(flags)
     await service.start()
     const { name: started, address } = service
     process.stdout.write(
       `${json ? JSON.stringify({ name: started, address }) : `${started} answers at ${address}`}\n`,
     )
-    await asked()
+    await stopAsked
   } finally {
     await service.stop()
   }

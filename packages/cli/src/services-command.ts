@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { ServiceRecord } from 'micrograft'
 import { printable, printResult } from './output.js'
-import { serviceFlagsHelp, splitFlags, withService } from './with-service.js'
+import { flagsOnly, serviceFlagsHelp, withService } from './with-service.js'
 
 interface Flags {
   readonly json?: boolean
@@ -22,8 +22,12 @@ export function addServicesCommand(program: Command): void {
     .action(listServices)
 }
 
-async function listServices(given: readonly string[], { json = false }: Flags): Promise<void> {
-  const records = await withService(splitFlags(given).flags, (service) => service.use('registry').list())
+async function listServices(
+  given: readonly string[],
+  { json = false }: Flags,
+  command: Command,
+): Promise<void> {
+  const records = await withService(flagsOnly(given, command), (service) => service.use('registry').list())
   printResult(table(records), records, json)
 }
 

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { AdminAsk, AdminEvent, ComponentType, SwapReport } from 'micrograft'
 import { askNodes, nodesHelp, type NodeFlags } from './ask-nodes.js'
-import { printResult } from './output.js'
+import { printable, printResult } from './output.js'
 
 interface SwapFlags extends NodeFlags {
   readonly share?: number
@@ -62,7 +62,7 @@ export function addSwapCommands(program: Command): void {
     .helpOption('-h, --help', 'print this')
     .addHelpText('after', nodesHelp)
     .action((service: string, type: ComponentType, flags: NodeFlags & { name?: string }) =>
-      report(service, flags, { do: 'rollback', type, name: flags.name, by: userInfo().username }),
+      report(service, flags, { do: 'rollback', type, name: flags.name, by: user() }),
     )
 }
 
@@ -74,7 +74,7 @@ async function swap(service: string, type: ComponentType, target: string, flags:
     type,
     target: isFile ? resolve(target) : target,
     options: {
-      by: userInfo().username,
+      by: user(),
       ...(share === undefined ? {} : { share }),
       ...(watch === undefined ? {} : { watchMs: watch }),
       ...(drain === undefined ? {} : { drainMs: drain }),
@@ -103,7 +103,7 @@ function eventLine({ phase, slot, from, to, active, share, error }: AdminEvent):
     failed: `${from} still serves: ${error?.message}`,
     'went-back': `calls went back to ${from}: ${error?.message}`,
   }[phase]
-  return `${slot}: ${what}`
+  return printable(`${slot}: ${what}`)
 }
 
 function resultLine(node: string, { from, to, outcome, drained, durationMs }: SwapReport): string {
@@ -112,9 +112,19 @@ function resultLine(node: string, { from, to, outcome, drained, durationMs }: Sw
   return `${node}: ${from} → ${to} in ${ms}${drained ? '' : ', with calls cut at the drain deadline'}`
 }
 
+/** Who asks, for the service's log. A container's user need not have a name. */
+function user(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `user ${process.getuid?.()}`
+  }
+}
+
 function part(text: string): number {
-  const value = text.endsWith('%') ? Number(text.slice(0, -1)) / 100 : Number(text)
-  if (text.trim() !== '' && value >= 0 && value <= 1) return value
+  const [, number, percent] = /^(\d+(?:\.\d+)?|\.\d+)(%?)$/.exec(text) ?? []
+  const value = Number(number) / (percent === '%' ? 100 : 1)
+  if (value <= 1) return value
   throw new InvalidArgumentError('write a part as 5% or 0.05')
 }
 

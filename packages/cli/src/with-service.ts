@@ -1,3 +1,4 @@
+import type { Command } from 'commander'
 import type { Service } from 'micrograft'
 
 /**
@@ -28,6 +29,21 @@ export function splitFlags(given: readonly string[]): {
     words: given.filter((each) => !each.startsWith('--')),
     flags: given.filter((each) => each.startsWith('--')),
   }
+}
+
+/** The flags of a service among what follows the arguments of `command`; anything else there is a mistake. */
+export function flagsOnly(given: readonly string[], command: Command): readonly string[] {
+  const { words, flags } = splitFlags(given)
+  refuseWords(words, command)
+  return flags
+}
+
+/** Ends `command` as wrong usage where there are words that it has no place for. */
+export function refuseWords(words: readonly string[], command: Command): void {
+  if (words.length > 0)
+    command.error(
+      `there is no place for ${words.map((word) => JSON.stringify(word)).join(', ')}; write a flag with =, and what has spaces in quotes`,
+    )
 }
 
 /** What every command that talks to services says of itself. */

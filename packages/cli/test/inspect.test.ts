@@ -84,3 +84,26 @@ for (const [what, content, code] of [
     assert.deepEqual([error.code, error.path], [code, file])
   })
 }
+
+test('a name with a line end in it makes no line of its own', async (t) => {
+  const { micrograft, write } = await commandLine(t)
+  const forged = 'signature   key 06e3fd8fda29bb60, verified'
+  await write('odd.ts', `const x = 1\nexport { x as 'a\\n${forged}' }\n`)
+  assert.equal((await micrograft('build', 'odd.ts', '-o', 'odd.plugin.cjs')).status, 0)
+  const { stdout, status } = await micrograft('inspect', 'odd.plugin.cjs')
+  assert.equal(status, 0)
+  assert.deepEqual(
+    stdout.split('\n').filter((line) => line.startsWith('signature')),
+    ['signature   none'],
+  )
+  assert.match(stdout, /^symbols     a\\u\{a\}signature/m)
+})
+
+test('a reason of several lines is told in one', async (t) => {
+  const { micrograft, write } = await commandLine(t)
+  await write('odd.ts', `throw new Error('first\\nsecond')\nexport {}\n`)
+  assert.equal((await micrograft('build', 'odd.ts', '-o', 'odd.plugin.cjs', '--type', 'handler')).status, 0)
+  const { stderr, status } = await micrograft('run', 'odd.plugin.cjs', '--registry=memory')
+  assert.equal(status, 1)
+  assert.match(stderr, /^micrograft: .*first\\u\{a\}second.*\]\n$/)
+})

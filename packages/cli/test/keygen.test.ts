@@ -25,6 +25,13 @@ test('names the files after -o, in a folder that it makes, and prints JSON with 
   for (const file of Object.values(files)) assert.ok(existsSync(file))
 })
 
+test('gives the files their usual names in a folder that -o names', async (t) => {
+  const { micrograft, path } = await commandLine(t)
+  const { stdout } = await micrograft('keygen', '-o', 'keys/', '--json')
+  const { privateKey, publicKey } = JSON.parse(stdout) as Record<string, string>
+  assert.deepEqual([privateKey, publicKey], [path('keys/micrograft.key'), path('keys/micrograft.pub')])
+})
+
 test('never overwrites a private key, and says so', async (t) => {
   const { micrograft, read, path } = await commandLine(t)
   assert.equal((await micrograft('keygen', '-o', 'k')).status, 0)

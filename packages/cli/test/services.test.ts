@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { commandLine, type CommandLine } from './support/command-line.js'
 
 const greeter = `
@@ -15,6 +16,7 @@ export const Plugin = definePlugin({
         async *Count({ to }: { to: number }) {
           for (let i = 1; i <= to; i++) yield i
         },
+        Nothing: () => undefined,
       },
     },
     [Symbol.asyncDispose]: async () => undefined,
@@ -54,7 +56,7 @@ test('runs a service from a plugin file, lists it, describes it and calls it', a
   const described = await line.micrograft('describe', 'greeter', ...flags)
   assert.match(
     described.stdout,
-    /^greeter 1\.2\.0\n {2}Say\.Count {2}\(gives a stream\)\n {2}Say\.Hello\n {2}node greeter-\S+ at 127\.0\.0\.1:\d+ /,
+    /^greeter 1\.2\.0\n {2}Say\.Count {2}\(gives a stream\)\n {2}Say\.Hello\n {2}Say\.Nothing\n {2}node greeter-\S+ at 127\.0\.0\.1:\d+ /,
   )
 
   assert.deepEqual(
@@ -75,6 +77,8 @@ test('runs a service from a plugin file, lists it, describes it and calls it', a
     ).stdout,
     '{\n  "msg": "Hi John"\n}\n',
   )
+  // What it prints is JSON also where there is nothing to print.
+  assert.equal((await line.micrograft('call', 'greeter', 'Say.Nothing', '--json', ...flags)).stdout, 'null\n')
   assert.equal(
     (await line.micrograft('call', 'greeter', 'Say.Count', '{"to":2}', '--stream', ...flags)).stdout,
     '1\n2\n',
@@ -89,6 +93,104 @@ test('runs a service from a plugin file, lists it, describes it and calls it', a
   assert.equal((await line.micrograft('services', ...flags)).stdout, 'no service is registered\n')
 })
 
+test('refuses words that it has no place for, as wrong usage', async (t) => {
+  const { micrograft } = await commandLine(t)
+  for (const [args, words] of [
+    [['services', 'greeter'], '"greeter"'],
+    [['services', '--registry', 'local'], '"local"'],
+    [['describe', 'greeter', '1.2.0', '--registry=local'], '"1.2.0"'],
+    [['run', 'greeter.plugin.cjs', 'other.plugin.cjs'], '"other.plugin.cjs"'],
+    [['call', 'greeter', 'Say.Hello', '{name:', 'John}'], '"John}"'],
+    [['call', 'greeter', 'Say.Hello', '{}', 'a', '--registry=local', 'b'], '"a", "b"'],
+  ] as const) {
+    const { status, stdout, stderr } = await micrograft(...args)
+    assert.deepEqual([status, stdout], [2, ''], args.join(' '))
+    const usage = `there is no place for ${words}; write a flag with =, and what has spaces in quotes; see micrograft ${args[0]} --help`
+    assert.equal(stderr, `micrograft: ${usage} [usage]\n`)
+  }
+})
+
+test('a service that is asked to end while it starts ends as one that runs does', async (t) => {
+  const line = await commandLine(t)
+  await line.write(
+    'slow.ts',
+    `
+export const Plugin = {
+  name: 'slow',
+  type: 'handler',
+  version: '1.0.0',
+  async newFunc() {
+    console.log('begins')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    return { endpoints: {}, [Symbol.asyncDispose]: async () => console.log('is disposed') }
+  },
+}`,
+  )
+  assert.equal((await line.micrograft('build', 'slow.ts', '--type', 'handler')).status, 0)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const run = line.start('run', 'slow-0.0.1.plugin.cjs', '--registry=memory', '--log_level=error')
+    assert.equal(await run.line(), 'begins')
+    assert.equal(await run.stop(signal), 0)
+    assert.equal((await run.rest()).at(-1), 'is disposed')
+  }
+})
+
+test('a service ends as it is meant to when nobody reads its output any more', async (t) => {
+  const line = await commandLine(t)
+  await line.write(
+    'talks.ts',
+    `
+import { writeFileSync } from 'node:fs'
+export const Plugin = {
+  name: 'talks',
+  type: 'handler',
+  version: '1.0.0',
+  newFunc: () => ({
+    endpoints: { Say: { Hello: () => { console.log('called'); return 1 } } },
+    async [Symbol.asyncDispose]() {
+      console.log('ends')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      writeFileSync('ended', '')
+    },
+  }),
+}`,
+  )
+  assert.equal((await line.micrograft('build', 'talks.ts', '--type', 'handler')).status, 0)
+  const run = line.start('run', 'talks-0.0.1.plugin.cjs', '--log_level=error')
+  await run.line()
+  run.closeOutput()
+  await line.micrograft('call', 'talks', 'Say.Hello')
+  assert.equal(await run.ended, 0)
+  assert.equal(await line.read('ended'), '')
+  assert.equal((await line.micrograft('services')).stdout, 'no service is registered\n')
+})
+
+test('says in one line that a service did not stop cleanly, and ends with 1', async (t) => {
+  const line = await commandLine(t)
+  await line.write(
+    'stuck.ts',
+    `
+export const Plugin = {
+  name: 'stuck',
+  type: 'handler',
+  version: '1.0.0',
+  newFunc: () => ({
+    endpoints: { Say: { Hello: () => 1 } },
+    async [Symbol.asyncDispose]() { throw new Error('it is stuck') },
+  }),
+}`,
+  )
+  assert.equal((await line.micrograft('build', 'stuck.ts', '--type', 'handler')).status, 0)
+  const run = line.start('run', 'stuck-0.0.1.plugin.cjs', '--registry=memory', '--log_level=error')
+  await run.line()
+  assert.equal(await run.stop('SIGTERM'), 1)
+  assert.match(
+    await run.errorLine(),
+    /^micrograft: stuck stopped, but not cleanly: .*it is stuck \[internal\]$/,
+  )
+  await assert.rejects(run.errorLine(), /ended without another line/)
+})
+
 test('says what is wrong with a call, and ends with 1', async (t) => {
   const { line, flags } = await running(t)
   const refused = async (...args: string[]) => {
@@ -97,8 +199,8 @@ test('says what is wrong with a call, and ends with 1', async (t) => {
     return stderr
   }
   assert.match(
-    await refused('call', 'greeter', 'Say.Nothing', ...flags),
-    /no endpoint Say\.Nothing.*\[not-found\]/,
+    await refused('call', 'greeter', 'Say.Nowhere', ...flags),
+    /no endpoint Say\.Nowhere.*\[not-found\]/,
   )
   assert.match(await refused('call', 'nobody', 'Say.Hello', ...flags), /nobody.*\[not-found\]/)
   assert.match(
@@ -115,6 +217,26 @@ test('says what is wrong with a call, and ends with 1', async (t) => {
     /--regstry.*did you mean registry\?.*\[invalid-option\]/,
   )
   assert.match(await refused('run', 'nothing.plugin.cjs'), /nothing\.plugin\.cjs.*\[not-found\]/)
+})
+
+test('takes plugins of several types that have one name', async (t) => {
+  const { line, flags, stop } = await running(t)
+  assert.equal(await stop(), 0)
+  const grpc = [...flags, '--client=grpc', '--server=grpc']
+  const run = line.start('run', 'greeter.plugin.cjs', ...grpc, '--json')
+  await run.line()
+  const called = await line.micrograft('call', 'greeter', 'Say.Hello', '{"name":"John"}', '--json', ...grpc)
+  assert.deepEqual(called, { status: 0, stdout: '{"msg":"Hello John"}\n', stderr: '' })
+  assert.equal(await run.stop('SIGTERM'), 0)
+
+  const plugins = ['broker-nats', 'registry-nats', 'store-nats', 'transport-nats'].map((name) =>
+    fileURLToPath(new URL(`../../../plugins/${name}/dist/${name}.plugin.cjs`, import.meta.url)),
+  )
+  assert.deepEqual(await line.micrograft('services', ...flags, `--plugin=${plugins.join(',')}`), {
+    status: 0,
+    stdout: 'no service is registered\n',
+    stderr: '',
+  })
 })
 
 test('refuses to run a plugin that answers no calls', async (t) => {

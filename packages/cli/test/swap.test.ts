@@ -160,8 +160,10 @@ test('refusals leave the service as it was, and say why', async (t) => {
     assert.equal(status, 1, args.join(' '))
     assert.match(stderr, reason)
   }
-  const usage = await line.micrograft('swap', 'greeter', 'handler', 'v2.plugin.cjs', '--share', '5 percent')
-  assert.equal(usage.status, 2)
+  for (const share of ['5 percent', '%', '', '101%', '-1', 'Infinity', '0x1']) {
+    const usage = await line.micrograft('swap', 'greeter', 'handler', 'v2.plugin.cjs', '--share', share)
+    assert.equal(usage.status, 2, share)
+  }
   assert.match(await hello(), /Hello John/)
 })
 

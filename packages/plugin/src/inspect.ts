@@ -1,10 +1,9 @@
-import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { filePath } from './file-path.js'
 import type { Manifest } from './format/manifest.js'
 import { parsePluginFile } from './format/plugin-file.js'
 import { checkSignature, readSignature, trustKeys } from './format/signature.js'
 import { readPluginBytes, defaultMaxBytes } from './load/read-file.js'
-import { requireCount, resolveOptions } from './options.js'
+import { requireCount, requireTexts, resolveOptions } from './options.js'
 
 export interface InspectOptions {
   /** Public ed25519 keys in PEM form; where given, the file must be signed with one of them. */
@@ -29,7 +28,7 @@ export interface Inspection {
  * Reads a plugin file and holds its code against its manifest, without running any of it.
  *
  * @throws the codes of `docs/errors.md` for files, from `not-found` to `code-mismatch`; where `keys`
- *   are given, those for signatures too.
+ *   are given, those for signatures too; `invalid-option`.
  */
 export async function inspect(path: string | URL, options?: InspectOptions): Promise<Inspection> {
   const { keys, maxBytes } = resolveOptions(
@@ -38,7 +37,8 @@ export async function inspect(path: string | URL, options?: InspectOptions): Pro
     options,
   )
   requireCount('maxBytes', maxBytes, 1)
-  const absolute = resolve(path instanceof URL ? fileURLToPath(path) : path)
+  requireTexts('keys', keys)
+  const absolute = filePath(path)
   const file = parsePluginFile(
     await readPluginBytes(absolute, { maxBytes, directories: undefined, ownerOnly: false }),
     absolute,

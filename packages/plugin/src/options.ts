@@ -8,13 +8,16 @@ export type Complete<T, D> = {
 /**
  * `options` over `defaults`, frozen; `undefined` means the default. The argument is not changed.
  *
- * @throws `invalid-option` where a name is not among the defaults; it lists those that are.
+ * @throws `invalid-option` where a name is not among the defaults; it lists those that are. Also where
+ *   `options` are no object.
  */
 export function resolveOptions<T extends object, D extends { readonly [K in keyof T]-?: unknown }>(
   what: string,
   defaults: D,
   options: T | undefined,
 ): Complete<T, D> {
+  if (typeof (options ?? {}) !== 'object')
+    throw new PluginError('invalid-option', `${what} are ${String(options)}; give an object`)
   const resolved: Record<string, unknown> = { ...defaults }
   for (const [name, value] of Object.entries(options ?? {})) {
     if (!Object.hasOwn(defaults, name)) {
@@ -36,4 +39,24 @@ export function requireCount(name: string, value: number, least: number): void {
       `${name} is ${String(value)}; give a whole number from ${least} up`,
     )
   }
+}
+
+/** The longest that a timer of Node's waits; what is above fires at once. */
+const longestMs = 2_147_483_647
+
+/** @throws `invalid-option` unless `value` is a time that a timer can wait. */
+export function requireTime(name: string, value: number, least: number): void {
+  if (!Number.isSafeInteger(value) || value < least || value > longestMs) {
+    throw new PluginError(
+      'invalid-option',
+      `${name} is ${String(value)}; give a whole number from ${least} to ${longestMs}`,
+    )
+  }
+}
+
+/** @throws `invalid-option` unless `value` is a list of texts, or was left out. */
+export function requireTexts(name: string, value: unknown): void {
+  if (value === undefined) return
+  if (!Array.isArray(value) || value.some((each) => typeof each !== 'string'))
+    throw new PluginError('invalid-option', `${name} is no list of texts; write it as [first, second]`)
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, chown, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { CodeCacheOptions } from '@micrograft/plugin'
 import { CacheFolder } from './support/cache-folder.js'
@@ -231,6 +231,71 @@ test('several processes may begin with an empty folder at once', async (t) => {
   const [entry] = [await until('there is an entry', async () => (await cache.entries())[0])]
   assert.equal((await stat(join(cache.path, 'key'))).size, 32)
   assert.ok(entry)
+})
+
+test(
+  'a key that others may read is not believed: whoever has it can have any code run',
+  { skip: process.platform === 'win32' && 'Windows has no modes of files' },
+  async (t) => {
+    const { shop, cache, answer } = await cached(t)
+    const path = await build(shop, 111)
+    await answer(path)
+    const entry = await cache.added()
+    const bytes = await readFile(entry)
+    const key = join(cache.path, 'key')
+    for (const mode of [0o644, 0o640, 0o602]) {
+      const known = await readFile(key)
+      await chmod(key, mode)
+      await until('another key is made', async () => {
+        assert.equal(await answer(path), 111)
+        return !(await readFile(key).catch(() => known)).equals(known)
+      })
+      assert.equal((await stat(key)).mode & 0o777, 0o600)
+    }
+    await cache.rewritten(entry, bytes)
+  },
+)
+
+test(
+  "another user's key is not believed, and left to its user",
+  { skip: process.geteuid?.() !== 0 && 'needs root, to make a file of another user' },
+  async (t) => {
+    const { shop, cache, answer } = await cached(t)
+    const path = await build(shop, 111)
+    await answer(path)
+    const entry = await cache.added()
+    const key = join(cache.path, 'key')
+    const script = `
+      import { createPlatform } from '@micrograft/plugin'
+      const host = createPlatform({ codeCache: { directory: ${JSON.stringify(cache.path)} } })
+      console.log((await host.open(${JSON.stringify(path)})).lookup('answer')())`
+    const flags = process.execArgv.filter((flag) => flag === '--expose-gc')
+    for (const [uid, used] of [
+      [12_345, false],
+      [0, true],
+    ] as const) {
+      await chown(key, uid, 0)
+      await cache.age(entry, hour)
+      const { stdout, stderr } = await runModule(shop, 'host.mjs', script, { flags })
+      assert.equal(stdout, '111\n', stderr)
+      assert.equal(Date.now() - (await stat(entry)).mtimeMs < 60_000, used)
+      assert.equal((await stat(key)).uid, uid)
+    }
+  },
+)
+
+test('what a process left that was killed while it wrote goes', async (t) => {
+  const { shop, cache, answer } = await cached(t)
+  await answer(await build(shop, 111))
+  const entry = await cache.added()
+  const [left, fresh] = [`${entry}.0123456789ab.tmp`, `${entry}.ba9876543210.tmp`]
+  for (const each of [left, fresh]) await writeFile(each, 'half an entry')
+  await cache.age(left, hour)
+  const other = await build(shop, 222)
+  await answer(other)
+  await until('it is gone', async () => !(await readdir(cache.path)).includes(basename(left)))
+  // Another process may be writing this one.
+  assert.ok((await readdir(cache.path)).includes(basename(fresh)))
 })
 
 test('options that it has not are refused', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PluginError, type CloseReport } from '@micrograft/plugin'
+import { handMade } from './support/hand-made.js'
 import { workshop } from './support/workshop.js'
 
 interface Noted {
@@ -144,4 +145,24 @@ test('a plugin cannot register or start a timer that outlasts it from its dispos
   await new Promise((resolve) => setTimeout(resolve, 20))
   assert.deepEqual(notes, ['closed'])
   assert.deepEqual(host.versions('stays'), [])
+})
+
+test('a dispose that cannot even be read is told of, and the plugin is closed all the same', async (t) => {
+  const shop = await workshop(t)
+  const host = shop.platform()
+  const other = await host.open((await shop.plugin('other', 'export const n = 1')).path)
+  const code = `
+    require('@micrograft/plugin').register({ symbols: {} })
+    setInterval(function tick() {}, 60_000)
+    Object.defineProperty(exports, 'dispose', { enumerable: true, get() { throw new Error('not to be read') } })\n`
+  const manifest = {
+    symbols: ['dispose'],
+    host: { '@micrograft/plugin': '>=0' },
+    imports: ['@micrograft/plugin'],
+  }
+  const opened = await host.open(await shop.write('odd.plugin.cjs', handMade({ manifest, code })))
+  const report = await opened.close()
+  failureOf(report, /not to be read/)
+  assert.deepEqual(report.leftovers, [{ kind: 'interval', what: 'every 60000 ms, calling tick' }])
+  assert.deepEqual(host.plugins, [other])
 })

@@ -43,7 +43,7 @@ function promised(program: string): string[] {
 
 test('every program of the README prints what it says, one after another', async (t) => {
   const { app, write } = await project(t)
-  assert.equal(programs.length, 6)
+  assert.equal(programs.length, 7)
   for (const [i, program] of programs.entries()) {
     const { code } = await transform(program, { loader: 'ts', format: 'esm', target: 'node20' })
     const file = await write(`app/program-${i}.mjs`, code)

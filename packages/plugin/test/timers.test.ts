@@ -31,6 +31,25 @@ test('timers that are left are named with their kind, time and function', async 
   ])
 })
 
+test('timers and listeners whose functions have no name to show are ended all the same', async (t) => {
+  const source = `
+    const proxy = new Proxy(() => undefined, { get: () => proxy })
+    class Named { static name = Symbol('odd') }
+    const throwing = Object.defineProperty(() => undefined, 'name', { get() { throw new Error('no name') } })
+    for (const each of [proxy, Named, throwing]) {
+      setInterval(each as () => void, 1000)
+      process.on('SIGUSR2', each as () => void)
+    }
+    export {}`
+  const before = process.listenerCount('SIGUSR2')
+  const left = await leftovers(t, source)
+  assert.deepEqual(left, [
+    ...Array.from({ length: 3 }, () => ({ kind: 'interval', what: 'every 1000 ms' })),
+    ...Array.from({ length: 3 }, () => ({ kind: 'process listener', what: 'SIGUSR2' })),
+  ])
+  assert.equal(process.listenerCount('SIGUSR2'), before)
+})
+
 test('timers of every module that has them are known', async (t) => {
   const source = `
     import { promisify } from 'node:util'

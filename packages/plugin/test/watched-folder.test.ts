@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
 import { copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -145,6 +146,44 @@ test('a handle goes to each new version while calls run, and no call fails', asy
   assert.deepEqual(failures, [])
   assert.deepEqual(answers, versions)
 })
+
+/** How many watches this process has with the kernel. */
+function watches(): number {
+  const lines = readdirSync('/proc/self/fdinfo').flatMap((name) => {
+    try {
+      return readFileSync(`/proc/self/fdinfo/${name}`, 'utf8').split('\n')
+    } catch {
+      return []
+    }
+  })
+  return lines.filter((line) => line.startsWith('inotify ')).length
+}
+
+test(
+  'closing a watcher while its directory comes back leaves no watch behind',
+  { skip: process.platform !== 'linux' && 'looks at what the kernel of Linux tells' },
+  async (t) => {
+    const shop = await workshop(t)
+    const host = shop.platform()
+    const before = watches()
+    await Promise.all(
+      Array.from({ length: 60 }, async (_, i) => {
+        const path = join(shop.folder, `comes-and-goes-${i}`)
+        await mkdir(path)
+        const watcher = await host.watch(path, { pollMs: 1, settleMs: 0 })
+        const told = new Promise<void>((resolve) =>
+          host.events.on('refused', (event) => event.path === path && resolve()),
+        )
+        await rm(path, { recursive: true })
+        await told
+        await mkdir(path)
+        for (let turn = 0; turn < i; turn++) await new Promise((resolve) => setImmediate(resolve))
+        await watcher.close()
+      }),
+    )
+    await until('no watch is left', () => watches() === before, 1000)
+  },
+)
 
 test('close stops it: nothing more is taken, nothing is left running, and the process can end', async (t) => {
   const shop = await workshop(t)

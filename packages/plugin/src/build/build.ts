@@ -1,7 +1,7 @@
 import { realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { PluginError } from '../errors.js'
+import { filePath } from '../file-path.js'
 import { formatFirstLine } from '../format/header.js'
 import { isPluginName, isTypeName, parseManifest, formatManifest, type Manifest } from '../format/manifest.js'
 import { formatSignature } from '../format/signature.js'
@@ -186,7 +186,7 @@ function refuseNoPackages(external: readonly string[]): void {
 }
 
 async function findEntry(source: string | URL): Promise<string> {
-  const path = resolve(source instanceof URL ? fileURLToPath(source) : source)
+  const path = filePath(source)
   try {
     if ((await stat(path)).isFile()) return await realpath(path)
   } catch (cause) {

@@ -1,8 +1,8 @@
 import { existsSync, statSync, watch, type FSWatcher } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { BuildFailure } from 'esbuild'
 import { reason, PluginError } from '../errors.js'
+import { filePath } from '../file-path.js'
 import { build, type BuildOptions, type BuiltPlugin } from './build.js'
 import { Packages } from './package-json.js'
 
@@ -30,7 +30,7 @@ export async function watchBuild(
   options: BuildOptions | undefined,
   onOutcome: (outcome: BuildOutcome) => void,
 ): Promise<BuildWatcher> {
-  const path = resolve(entry instanceof URL ? fileURLToPath(entry) : entry)
+  const path = filePath(entry)
   const watcher = new SourceWatcher(path, options, onOutcome)
   await watcher.run()
   return watcher

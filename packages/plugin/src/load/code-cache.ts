@@ -1,6 +1,6 @@
 import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { link, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import v8 from 'node:v8'
 import { PluginError, systemCode } from '../errors.js'
 import { requireCount, resolveOptions } from '../options.js'
@@ -25,6 +25,12 @@ export interface CompiledText {
 
 const tagLength = 32
 
+/** An entry, or one that is being written. */
+const ownName = /^[0-9a-f]{64}\.v8(?:\.[0-9a-f]{12}\.tmp)?$/
+
+/** After so long an entry that is not finished was left by a process that was killed. */
+const abandonedMs = 60_000
+
 /**
  * V8's compiled form of plugin files, so that the next process need not parse them again.
  *
@@ -45,13 +51,13 @@ export class CodeCache {
       { directory: '', maxBytes: 268_435_456 },
       options,
     )
-    if (given.directory === '')
+    if (typeof given.directory !== 'string' || given.directory === '')
       throw new PluginError(
         'invalid-option',
         'a code cache has no directory; name a folder for this host alone',
       )
     requireCount('maxBytes', given.maxBytes, 0)
-    this.#directory = given.directory
+    this.#directory = resolve(given.directory)
     this.#maxBytes = given.maxBytes
   }
 
@@ -68,19 +74,22 @@ export class CodeCache {
   }
 
   async #trim(): Promise<void> {
-    const names = (await readdir(this.#directory)).filter((name) => name.endsWith('.v8'))
-    const entries = await Promise.all(
-      names.map(async (name) => {
-        const path = join(this.#directory, name)
-        const { size, mtimeMs } = await stat(path)
-        return { path, size, mtimeMs }
-      }),
+    const names = (await readdir(this.#directory)).filter((name) => ownName.test(name))
+    const looked = names.map(async (name) => {
+      const path = join(this.#directory, name)
+      const { size, mtimeMs } = await stat(path)
+      return { path, size, mtimeMs, unfinished: name.endsWith('.tmp') }
+    })
+    // One that is gone meanwhile was another process's.
+    const files = (await Promise.allSettled(looked)).flatMap((each) =>
+      each.status === 'fulfilled' ? [each.value] : [],
     )
-    entries.sort((a, b) => b.mtimeMs - a.mtimeMs)
+    files.sort((a, b) => b.mtimeMs - a.mtimeMs)
     let total = 0
-    for (const { path, size } of entries) {
-      total += size
-      if (total > this.#maxBytes) await rm(path, { force: true })
+    for (const { path, size, mtimeMs, unfinished } of files) {
+      if (!unfinished) total += size
+      const gone = unfinished ? Date.now() - mtimeMs > abandonedMs : total > this.#maxBytes
+      if (gone) await rm(path, { force: true })
     }
   }
 }
@@ -157,17 +166,33 @@ async function readEntry(path: string): Promise<Buffer | undefined> {
 
 async function readKey(directory: string): Promise<Buffer> {
   const path = join(directory, 'key')
-  const key = await readFile(path).catch(async (error: unknown) => {
+  const key = await readOwnKey(path).catch(async (error: unknown) => {
     if (systemCode(error) !== 'ENOENT') throw error
     await makeKey(directory, path)
-    return readFile(path)
+    return readOwnKey(path)
   })
-  if (key.length !== 32) {
+  if (!key) {
     // The next to ask makes another.
     await rm(path, { force: true })
-    throw new Error('the key of the code cache is damaged')
+    throw new Error('the key of the code cache is damaged, or known to others')
   }
   return key
+}
+
+/**
+ * The key, or `undefined` where it is none, or others can read or write it: who knows it can make
+ * entries, which are code that is run.
+ */
+function readOwnKey(path: string): Promise<Buffer | undefined> {
+  return withFile(path, async (file) => {
+    const { uid, mode, size } = file.stat()
+    // Windows has neither.
+    const user = process.geteuid?.()
+    if (user !== undefined && uid !== BigInt(user))
+      throw new Error("the key of the code cache is another user's")
+    if (user !== undefined && (mode & 0o077n) !== 0n) return undefined
+    return size === 32n ? file.read(32) : undefined
+  })
 }
 
 async function makeKey(directory: string, path: string): Promise<void> {

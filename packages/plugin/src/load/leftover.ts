@@ -7,5 +7,11 @@ export interface Leftover {
 
 /** `, calling tick` for a function that has a name. */
 export function calling(callback: unknown): string {
-  return typeof callback === 'function' && callback.name !== '' ? `, calling ${callback.name}` : ''
+  try {
+    // A static field, a getter, a proxy: it need not be text, and to read it can throw.
+    const { name } = callback as { readonly name?: unknown }
+    return typeof name === 'string' && name !== '' ? `, calling ${name}` : ''
+  } catch {
+    return ''
+  }
 }

@@ -24,9 +24,9 @@ export function installedPackage(
   from: string | URL,
   subpaths: readonly string[] = [],
 ): HostPackage {
-  const require = createRequire(from)
   const specifiers = [name, ...subpaths.map((subpath) => `${name}/${subpath}`)]
   try {
+    const require = createRequire(from)
     return {
       version: versionOf(name, require.resolve(name)),
       modules: Object.fromEntries(specifiers.map((specifier) => [specifier, require(specifier) as unknown])),

@@ -4,6 +4,7 @@ import type { HostModules } from '../load/host-require.js'
 import { packageName, packageVersion } from '../package-version.js'
 import type { Register } from '../register.js'
 import { parseVersion } from '../version/semver.js'
+import { requireTexts } from '../options.js'
 import type { HostPackage } from './host-package.js'
 
 export interface HostOptions {
@@ -22,9 +23,17 @@ export class Host {
 
   /** @throws `invalid-option` where a host package is not one. */
   constructor({ host = {}, types, builtins }: HostOptions) {
+    requireTexts('types', types)
+    requireTexts('builtins', builtins)
     const modules = new Map<string, unknown>([[packageName, undefined]])
     const packages = new Map([[packageName, packageVersion]])
-    for (const [name, { version, modules: own }] of Object.entries(host)) {
+    for (const [name, shared] of Object.entries(host)) {
+      if (typeof shared?.version !== 'string' || typeof shared.modules !== 'object')
+        throw new PluginError(
+          'invalid-option',
+          `the host package ${name} is not { version, modules }; make it with installedPackage`,
+        )
+      const { version, modules: own } = shared
       if (!parseVersion(version))
         throw new PluginError(
           'invalid-option',

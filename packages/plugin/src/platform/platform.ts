@@ -1,14 +1,14 @@
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { PluginError } from '../errors.js'
+import { filePath } from '../file-path.js'
 import { isPluginName } from '../format/manifest.js'
 import { parsePluginFile, type PluginFile } from '../format/plugin-file.js'
 import { checkSignature } from '../format/signature.js'
 import { CodeCache, type CodeCacheEntry, type CodeCacheOptions } from '../load/code-cache.js'
 import { checkCompatibility } from '../load/compatibility.js'
 import { readPluginBytes } from '../load/read-file.js'
-import { requireCount, resolveOptions, type Complete } from '../options.js'
+import { requireTime, resolveOptions, type Complete } from '../options.js'
 import type { PlatformEvents } from './events.js'
 import { createHandle, type Handle } from './handle.js'
 import { Host, type HostOptions } from './host.js'
@@ -97,7 +97,7 @@ class OpeningPlatform implements Platform {
 
   constructor(options: PlatformOptions) {
     this.#options = resolveOptions('the options of a platform', defaults, options)
-    requireCount('disposeTimeoutMs', this.#options.disposeTimeoutMs, 0)
+    requireTime('disposeTimeoutMs', this.#options.disposeTimeoutMs, 0)
     admission(this.#options)
     this.#host = new Host(this.#options)
     this.#cache = this.#options.codeCache && new CodeCache(this.#options.codeCache)
@@ -111,7 +111,7 @@ class OpeningPlatform implements Platform {
   async open<T extends object>(path: string | URL, options?: OpenOptions): Promise<Plugin<T>> {
     this.#refuseWhenClosed()
     const { limits, keys, policy } = admission(this.#options, options)
-    const absolute = resolve(path instanceof URL ? fileURLToPath(path) : path)
+    const absolute = filePath(path)
     const reading = readPluginBytes(absolute, limits)
     // Read beside the file; it is looked at once the file is verified.
     const compiled = this.#cache?.at(absolute)

@@ -165,10 +165,11 @@ export class OpenPlugin implements Plugin {
   }
 
   async #dispose({ exports, disposeTimeoutMs }: Live): Promise<PluginError | undefined> {
-    const dispose = Object.hasOwn(exports, 'dispose') ? exports['dispose'] : undefined
-    if (typeof dispose !== 'function') return undefined
     let timer: NodeJS.Timeout | undefined
     try {
+      // An export can be a getter, which throws as well as a function does.
+      const dispose = Object.hasOwn(exports, 'dispose') ? exports['dispose'] : undefined
+      if (typeof dispose !== 'function') return undefined
       const late = new Promise((_, reject) => {
         timer = setTimeout(
           () => reject(new Error(`it took longer than ${disposeTimeoutMs} ms`)),

@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs'
 import { PluginError } from '../errors.js'
 import { trustKeys, type SignaturePolicy, type TrustedKeys } from '../format/signature.js'
 import { defaultMaxBytes, type ReadLimits } from '../load/read-file.js'
-import { requireCount, resolveOptions } from '../options.js'
+import { requireCount, requireTexts, resolveOptions } from '../options.js'
 
 /** Which files are taken. */
 export interface Trust {
@@ -45,6 +45,8 @@ export function admission(platform: OpenOptions, options: OpenOptions = {}): Adm
     ownerOnly = false,
     policy: asked,
   } = resolveOptions<Trust, typeof base>('the trust options', base, given.trust)
+  requireTexts('trust.keys', keys)
+  requireTexts('trust.directories', directories)
   const policy = asked ?? (keys.length > 0 ? 'required' : 'off')
   if (!policies.includes(policy)) {
     throw new PluginError(

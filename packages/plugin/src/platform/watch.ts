@@ -2,7 +2,7 @@ import { watch, type FSWatcher } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PluginError, reason, type PluginErrorCode } from '../errors.js'
-import { requireCount, resolveOptions } from '../options.js'
+import { requireTime, resolveOptions } from '../options.js'
 import { pluginSuffix } from '../plugin-suffix.js'
 
 export interface WatchOptions {
@@ -50,8 +50,8 @@ export async function watchDirectory(
   target: WatchTarget,
 ): Promise<Watcher> {
   const { settleMs, pollMs } = resolveOptions('the watch options', { settleMs: 2000, pollMs: 1000 }, options)
-  requireCount('settleMs', settleMs, 0)
-  requireCount('pollMs', pollMs, 1)
+  requireTime('settleMs', settleMs, 0)
+  requireTime('pollMs', pollMs, 1)
   await listPlugins(directory)
   const watcher = new DirectoryWatcher(directory, settleMs, pollMs, target)
   await watcher.scan()
@@ -121,7 +121,7 @@ class DirectoryWatcher implements Watcher {
     try {
       const paths = await listPlugins(this.directory)
       this.#listing = undefined
-      if (!this.#notifier) this.#notify()
+      if (!this.#notifier && !this.#closed) this.#notify()
       return paths
     } catch (error) {
       // Told once, until the directory is back.

@@ -32,7 +32,7 @@ interface Partial {
 
 /** The range that `text` writes, or `undefined` where it is none. */
 export function parseRange(text: string): Range | undefined {
-  if (text.length > maxLength) return undefined
+  if (typeof text !== 'string' || text.length > maxLength) return undefined
   const alternatives = text.split('||').map(parseAlternative)
   return alternatives.every((each) => each !== undefined) ? alternatives : undefined
 }
