@@ -1,8 +1,12 @@
 import { ServiceError, type Logger } from '@micrograft/contracts'
 import type { NatsConnectionImpl } from '@nats-io/transport-node'
 
-/** Subjects that the server refused lately; more of them are not remembered. */
-const maxDenied = 1000
+/** What is being published on one subject. */
+export interface Publishing {
+  count: number
+  /** Why the server refused it. */
+  denied: Error | undefined
+}
 
 /** Follows what the client library says of a connection, and tells of its losses. */
 export class ConnectionWatch {
@@ -11,8 +15,9 @@ export class ConnectionWatch {
   readonly #log: Logger
   readonly #onLost = new Set<() => void>()
   readonly #onBack = new Set<() => void>()
-  readonly #denied = new Map<string, Error>()
+  readonly #publishing = new Map<string, Publishing>()
   #lost = false
+  #overLimit = 0
 
   /** @param what Names the component in errors. */
   constructor(what: string, connection: NatsConnectionImpl, log: Logger) {
@@ -24,6 +29,11 @@ export class ConnectionWatch {
 
   get connected(): boolean {
     return this.#connection.protocol.connected && !this.#connection.isClosed()
+  }
+
+  /** How often the server has said that it takes no more subscriptions; it does not say which. */
+  get overLimit(): number {
+    return this.#overLimit
   }
 
   /** Tells of each loss of the connection. @returns ends that. */
@@ -38,13 +48,16 @@ export class ConnectionWatch {
     return () => this.#onBack.delete(listener)
   }
 
-  /** Why the server refused what was published on a subject since it was last forgotten. */
-  denied(subject: string): Error | undefined {
-    return this.#denied.get(subject)
+  /** Hears from now on whether the server refuses what is published on a subject; `published` ends that. */
+  publishing(subject: string): Publishing {
+    let publishing = this.#publishing.get(subject)
+    if (!publishing) this.#publishing.set(subject, (publishing = { count: 0, denied: undefined }))
+    publishing.count++
+    return publishing
   }
 
-  forgetDenied(subject: string): void {
-    this.#denied.delete(subject)
+  published(subject: string, publishing: Publishing): void {
+    if (--publishing.count === 0) this.#publishing.delete(subject)
   }
 
   /** `work`, or `unavailable` as soon as the connection is lost over it. */
@@ -75,7 +88,6 @@ export class ConnectionWatch {
         for (const listener of this.#onLost) listener()
       } else if (status.type === 'reconnect' && this.#lost && this.connected) {
         this.#lost = false
-        this.#denied.clear()
         this.#log.info('connection to nats is back', { server: status.server })
         for (const listener of this.#onBack) listener()
       } else if (status.type === 'staleConnection') {
@@ -83,10 +95,10 @@ export class ConnectionWatch {
         void this.#connection.protocol.transport.close(new Error('the server has fallen silent'))
       } else if (status.type === 'error') {
         this.#log.warn('nats refused something', { error: status.error })
+        if (/maximum subscriptions exceeded/i.test(status.error.message)) this.#overLimit++
         const { operation, subject } = status.error as { operation?: string; subject?: string }
-        if (operation === 'publish' && subject !== undefined && this.#denied.size < maxDenied) {
-          this.#denied.set(subject, status.error)
-        }
+        const refused = operation === 'publish' && subject !== undefined && this.#publishing.get(subject)
+        if (refused) refused.denied = status.error
       }
     }
   }

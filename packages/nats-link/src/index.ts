@@ -1,4 +1,5 @@
-export { natsError } from './nats-error.js'
+export type { LinkSubscription } from './link-subscription.js'
+export { isUnheard, jetStreamNumber, natsError } from './nats-error.js'
 export { NatsLink, type NatsLinkContext, type NatsSendOptions } from './nats-link.js'
 export { connectionDefaults, type NatsConnectionOptions, type NatsTlsOptions } from './nats-options.js'
 export { within } from './waits.js'

@@ -59,6 +59,19 @@ export function natsError(thrown: unknown, what: string): ServiceError {
   })
 }
 
+/** The number of JetStream's own error that was thrown, or is the cause of what was: nats-server, `errors.json`. */
+export function jetStreamNumber(error: unknown): number | undefined {
+  const { apiError, cause } = error as { apiError?: () => Api; cause?: unknown }
+  if (typeof apiError === 'function') return apiError.call(error).err_code
+  return cause === undefined ? undefined : jetStreamNumber(cause)
+}
+
+/** Whether nobody listens on the subject that a request went to, so that nothing was done. */
+export function isUnheard(error: unknown): boolean {
+  const { cause } = error as { cause?: { isNoResponders?: () => boolean } }
+  return typeof cause?.isNoResponders === 'function' && cause.isNoResponders()
+}
+
 const nextStep: { readonly [K in ErrorCode]?: string } = {
   timeout: '; the server did not answer in time',
   unavailable: '; is the server running, and can it be reached?',
@@ -73,7 +86,8 @@ function codeOf(error: Error): ErrorCode {
     return byNumber[number] ?? byStatus[code] ?? 'internal'
   }
   if (error.message.includes('max_payload')) return 'too-large'
-  const known = byName[error.name]
+  // A request’s error says in its cause what the server refused.
+  const known = byName[(error.cause as Error | undefined)?.name ?? ''] ?? byName[error.name]
   if (known) return known
   // What the system or TLS refuses has a text for a code, e.g. ECONNREFUSED.
   if (typeof (error as NodeJS.ErrnoException).code === 'string') return 'unavailable'

@@ -4,10 +4,10 @@ import type {
   MsgHdrs,
   NatsConnection,
   NatsConnectionImpl,
-  Subscription,
   SubscriptionImpl,
 } from '@nats-io/transport-node'
 import { ConnectionWatch } from './connection-watch.js'
+import { LinkSubscription } from './link-subscription.js'
 import { endConnection, openConnection } from './nats-connection.js'
 import { natsError } from './nats-error.js'
 import { natsSettings, type NatsConnectionOptions, type NatsSettings } from './nats-options.js'
@@ -39,13 +39,18 @@ export class NatsLink {
   readonly #connection: NatsConnectionImpl
   readonly #watch: ConnectionWatch
   readonly #outbox: Outbox
+  readonly #log: Logger
+  /** Subscriptions that the server does not take. */
+  readonly #refused = new Set<LinkSubscription>()
   #closing: Promise<void> | undefined
 
   private constructor(connection: NatsConnection, settings: NatsSettings, { what, log }: NatsLinkContext) {
     this.what = what
     this.#settings = settings
     this.#connection = connection as NatsConnectionImpl
+    this.#log = log
     this.#watch = new ConnectionWatch(what, this.#connection, log)
+    this.#watch.onBack(() => this.#subscribeRefused())
     this.#outbox = new Outbox(connection, {
       timeoutMs: settings.timeoutMs,
       maxPendingBytes: settings.maxPendingBytes,
@@ -120,10 +125,14 @@ export class NatsLink {
     signal?: AbortSignal,
   ): Promise<void> {
     this.ready(signal)
-    this.#watch.forgetDenied(subject)
-    await within(this.#publish(subject, data, options), signal)
-    const denied = this.#watch.denied(subject)
-    if (denied) throw natsError(denied, `${this.what} cannot publish on ${subject}`)
+    const publishing = this.#watch.publishing(subject)
+    try {
+      await within(this.#publish(subject, data, options), signal)
+      const { denied } = publishing
+      if (denied) throw natsError(denied, `${this.what} cannot publish on ${subject}`)
+    } finally {
+      this.#watch.published(subject, publishing)
+    }
   }
 
   /** Resolves when the server has all that was sent, and all that it had sent before is here. */
@@ -157,7 +166,12 @@ export class NatsLink {
     return inTime(this.#watch.unlessLost(work), this.timeoutMs)
   }
 
-  /** @param callback Never throws: the client library would stop reading. */
+  /**
+   * Hears messages. Where the server refuses it, `onError` is told, and it is made again with the next
+   * connection: permissions change with that.
+   *
+   * @param callback What it throws is logged and passed over: the client library would stop reading.
+   */
   subscribe(
     subject: string,
     callback: (message: Msg) => void,
@@ -165,26 +179,55 @@ export class NatsLink {
       queue,
       onError,
     }: { queue?: string | undefined; onError?: ((error: ServiceError) => void) | undefined } = {},
-  ): Subscription {
+  ): LinkSubscription {
     this.ready()
-    return this.#connection.subscribe(subject, {
-      ...(queue !== undefined && { queue }),
-      callback: (error, message) => {
-        if (error) onError?.(natsError(error, `${this.what} cannot subscribe to ${subject}`))
-        else callback(message)
-      },
-    })
+    const hear = (error: Error | null, message: Msg): void => {
+      try {
+        if (!error) return callback(message)
+        subscription.refused = natsError(error, `${this.what} cannot subscribe to ${subject}`)
+        this.#refused.add(subscription)
+        onError?.(subscription.refused)
+      } catch (thrown) {
+        this.#log.debug('a message is passed over', { subject, error: thrown })
+      }
+    }
+    const subscription = new LinkSubscription(this.#watch.overLimit, () =>
+      this.#connection.subscribe(subject, { ...(queue !== undefined && { queue }), callback: hear }),
+    )
+    return subscription
+  }
+
+  /** Resolves when the server has a subscription. @throws as `requireTaken` */
+  async taken(subscription: LinkSubscription, signal?: AbortSignal): Promise<void> {
+    await this.flush(signal)
+    this.requireTaken(subscription)
+  }
+
+  /**
+   * For one that the server has answered since.
+   * @throws `forbidden` where the server refuses it, `overloaded` where it takes no more.
+   */
+  requireTaken({ refused, overLimit }: LinkSubscription): void {
+    if (refused) throw refused
+    if (this.#watch.overLimit === overLimit) return
+    throw new ServiceError(
+      'overloaded',
+      `${this.what} may have no more subscriptions; raise max_subscriptions of the server, or subscribe less`,
+    )
   }
 
   /** Ends a subscription, also while the connection is lost. */
-  unsubscribe(subscription: Subscription): void {
-    if (!this.#connection.isClosed() && !subscription.isClosed()) subscription.unsubscribe()
+  unsubscribe(subscription: LinkSubscription): void {
+    this.#refused.delete(subscription)
+    const { current } = subscription
+    if (!this.#connection.isClosed() && !current.isClosed()) current.unsubscribe()
   }
 
   /** Ends a subscription when all that the server had sent to it by then has come. */
-  async drain(subscription: Subscription): Promise<void> {
-    if (this.connected && !subscription.isClosed()) {
-      this.#connection.protocol.unsub(subscription as SubscriptionImpl)
+  async drain(subscription: LinkSubscription): Promise<void> {
+    const { current } = subscription
+    if (this.connected && !current.isClosed()) {
+      this.#connection.protocol.unsub(current as SubscriptionImpl)
       // What the server was just handing over may come behind its first answer, and comes before its second.
       const answers = this.#connection.flush().then(() => this.#connection.flush())
       await inTime(answers, this.timeoutMs).catch(() => undefined)
@@ -195,6 +238,12 @@ export class NatsLink {
   /** Ends the connection at once; what has not been flushed is lost. */
   close(): Promise<void> {
     return (this.#closing ??= endConnection(this.#connection))
+  }
+
+  #subscribeRefused(): void {
+    const refused = [...this.#refused]
+    this.#refused.clear()
+    for (const subscription of refused) subscription.again()
   }
 
   #check(bytes: number, signal?: AbortSignal): void {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { ServiceError } from '@micrograft/contracts'
+import { aCount, aTimer, requireNumbers, resolveOptions, ServiceError } from '@micrograft/contracts'
 import type { ConnectionOptions } from '@nats-io/transport-node'
 
 /** Encrypts the connection, and checks the server's certificate. */
@@ -51,6 +51,8 @@ export const connectionDefaults = {
   maxPendingBytes: 67_108_864,
 }
 
+const tlsDefaults = { caFile: undefined, certFile: undefined, keyFile: undefined, handshakeFirst: undefined }
+
 export interface NatsPlace {
   readonly host: string
   readonly port: number
@@ -68,18 +70,19 @@ export interface NatsSettings {
 /** @throws `invalid-option` */
 export function natsSettings(options: NatsConnectionOptions, name: string): NatsSettings {
   const given = { ...connectionDefaults, ...defined(options) }
-  for (const each of [
-    'connectTimeoutMs',
-    'timeoutMs',
-    'reconnectDelayMs',
-    'pingIntervalMs',
-    'maxPendingBytes',
-  ] as const) {
-    if (!(given[each] > 0)) throw invalid(`${each} is ${String(given[each])}; give a number above 0`)
-  }
-  const urls = given.addresses.map(placeOf)
-  if (urls.length === 0) throw invalid('there is no address; give host:port')
-  const [{ user, password }] = urls as [Url]
+  requireNumbers('the options of the NATS connection', given, {
+    connectTimeoutMs: aTimer,
+    timeoutMs: aTimer,
+    reconnectDelayMs: aTimer,
+    pingIntervalMs: aTimer,
+    maxPendingBytes: aCount,
+  })
+  const { addresses, maxPendingBytes } = given
+  if (!Array.isArray(addresses) || addresses.length === 0)
+    throw invalid('there is no address; give host:port')
+  const urls = (addresses as readonly string[]).map(placeOf)
+  // The client library has one login for all servers.
+  const { user, password } = urls.find((each) => each.user !== undefined) ?? {}
   const tls = given.tls ?? (urls.some(({ encrypted }) => encrypted) || undefined)
   const client: ConnectionOptions = {
     servers: urls.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)),
@@ -105,7 +108,7 @@ export function natsSettings(options: NatsConnectionOptions, name: string): Nats
     handshakeFirst: typeof tls === 'object' && tls.handshakeFirst === true,
     connectTimeoutMs: given.connectTimeoutMs,
     timeoutMs: given.timeoutMs,
-    maxPendingBytes: given.maxPendingBytes,
+    maxPendingBytes,
     client,
   }
 }
@@ -119,12 +122,16 @@ interface Url extends NatsPlace {
 function placeOf(address: string): Url {
   const url = /^(?:nats|tls):\/\//.test(address) ? address : `nats://${address}`
   let parsed: URL
+  let user: string
+  let password: string
   try {
     parsed = new URL(url)
+    user = decodeURIComponent(parsed.username)
+    password = decodeURIComponent(parsed.password)
   } catch {
     throw invalid(`${JSON.stringify(hidden(address))} is no address; write host:port`)
   }
-  const { protocol, hostname, port, username, password, pathname, search, hash } = parsed
+  const { protocol, hostname, port, pathname, search, hash } = parsed
   if (
     hostname === '' ||
     !['', '/'].includes(pathname) ||
@@ -137,14 +144,19 @@ function placeOf(address: string): Url {
   return {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? 4222 : Number(port),
-    user: username === '' ? undefined : decodeURIComponent(username),
-    password: password === '' ? undefined : decodeURIComponent(password),
+    user: user || undefined,
+    password: password || undefined,
     encrypted: protocol === 'tls:',
   }
 }
 
 /** Read here, so that a missing file is told at once and by its name. */
-function tlsOf({ caFile, certFile, keyFile, handshakeFirst }: NatsTlsOptions): Record<string, unknown> {
+function tlsOf(options: NatsTlsOptions): Record<string, unknown> {
+  const { caFile, certFile, keyFile, handshakeFirst } = resolveOptions(
+    'the tls options',
+    tlsDefaults,
+    options,
+  )
   return defined({ ca: read(caFile), cert: read(certFile), key: read(keyFile), handshakeFirst })
 }
 

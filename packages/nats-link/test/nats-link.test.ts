@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { ServiceError } from '@micrograft/contracts'
+import type { NatsConnectionOptions } from '@micrograft/nats-link'
 import {
   freePort,
   missing,
@@ -105,9 +106,21 @@ test('options that are none are refused before a connection is tried', async () 
     { reconnectDelayMs: Number.NaN },
     { pingIntervalMs: 0 },
     { maxPendingBytes: 0 },
+    { maxPendingBytes: Number.NaN },
+    // A timer would take them for 1.
+    { timeoutMs: Infinity },
+    { connectTimeoutMs: 2 ** 31 },
+    { timeoutMs: '5000' },
+    { addresses: '127.0.0.1:1' },
+    { addresses: ['nats://bob:50%@127.0.0.1:1'] },
     { tls: { caFile: '/nowhere/ca.pem' } },
+    { tls: { ca: 'a certificate' } },
   ]) {
-    await assert.rejects(openLink(each), { code: 'invalid-option' }, JSON.stringify(each))
+    await assert.rejects(
+      openLink(each as NatsConnectionOptions),
+      { code: 'invalid-option' },
+      JSON.stringify(each),
+    )
   }
   await assert.rejects(openLink({ addresses: ['nats://bob:hidden@127.0.0.1:1/path'] }), (error: Error) => {
     assert.doesNotMatch(error.message, /hidden/)
@@ -144,9 +157,12 @@ test(
   async () => {
     const settings = { user: 'alice', password: 's3cret', jetstream: false }
     await using guarded = await ServerProcess.start(natsServer(() => settings))
-    const addresses = [`nats://alice:s3cret@127.0.0.1:1`, `127.0.0.1:${guarded.port}`]
-    await using link = await openLink({ addresses })
-    await link.publish('t', bytes('1'))
+    const places = ['127.0.0.1:1', `127.0.0.1:${guarded.port}`]
+    for (const at of [0, 1]) {
+      const addresses = places.map((place, i) => (i === at ? `nats://alice:s3cret@${place}` : place))
+      await using link = await openLink({ addresses })
+      await link.publish('t', bytes('1'))
+    }
   },
 )
 

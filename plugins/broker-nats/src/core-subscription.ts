@@ -1,6 +1,5 @@
 import { ServiceError, type Logger, type Subscription } from '@micrograft/contracts'
-import type { NatsLink } from '@micrograft/nats-link'
-import type { Subscription as NatsSubscription } from '@nats-io/transport-node'
+import type { LinkSubscription, NatsLink } from '@micrograft/nats-link'
 import type { Handling } from './handling.js'
 
 export interface CoreLimits {
@@ -19,7 +18,8 @@ export class CoreSubscription implements Subscription {
   readonly #limits: CoreLimits
   readonly #log: Logger
   readonly #onEnd: (subscription: CoreSubscription) => void
-  readonly #subscription: NatsSubscription
+  readonly #subscription: LinkSubscription
+  #isTaken = false
   /** A queue whose first message is at `#head`. */
   #waiting: (Uint8Array | undefined)[] = []
   #head = 0
@@ -46,8 +46,14 @@ export class CoreSubscription implements Subscription {
     this.#onEnd = onEnd
     this.#subscription = link.subscribe(subject, ({ data }) => this.#take(data), {
       queue,
-      onError: (error) => handling.tell(error),
+      onError: (error) => this.#isTaken && handling.tell(error),
     })
+  }
+
+  /** Resolves when messages come. @throws `forbidden` */
+  async taken(): Promise<void> {
+    await this.#link.taken(this.#subscription)
+    this.#isTaken = true
   }
 
   /** Takes no more, and resolves when all that had come is handled. */
@@ -64,6 +70,7 @@ export class CoreSubscription implements Subscription {
   #take(bytes: Uint8Array): void {
     const { maxPendingMessages, maxPendingBytes } = this.#limits
     const count = this.#waiting.length - this.#head
+    if (count === 0 && this.#running < this.#handling.concurrency) return this.#handle(bytes)
     if (count >= maxPendingMessages || this.#waitingBytes + bytes.byteLength > maxPendingBytes) {
       if (this.#dropped++ === 0) {
         const message = `${count} messages wait for a subscription to ${this.topic}, and more are dropped; handle them faster, add subscribers to its queue, or use JetStream`
@@ -71,7 +78,6 @@ export class CoreSubscription implements Subscription {
       }
       return
     }
-    if (count === 0 && this.#running < this.#handling.concurrency) return this.#handle(bytes)
     this.#waiting.push(bytes)
     this.#waitingBytes += bytes.byteLength
   }

@@ -46,7 +46,7 @@ export class Handling {
       await this.#handler(delivery)
       return 'handled'
     } catch (error) {
-      this.tell(error instanceof Error ? error : new Error(String(error)), delivery)
+      this.tell(error instanceof Error ? error : ServiceError.from(error), delivery)
       return 'failed'
     }
   }

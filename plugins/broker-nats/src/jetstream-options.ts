@@ -1,4 +1,11 @@
-import { resolveOptions, ServiceError } from '@micrograft/contracts'
+import {
+  aCount,
+  requireNumber,
+  requireNumbers,
+  resolveOptions,
+  ServiceError,
+  type NumberRange,
+} from '@micrograft/contracts'
 
 /** Keeps messages for queues until they are handled. */
 export interface JetStreamOptions {
@@ -51,29 +58,31 @@ export type JetStreamSettings = {
   readonly [K in keyof JetStreamOptions]-?: Exclude<JetStreamOptions[K], undefined>
 }
 
+/** A hundred years: JetStream counts in 63 bits of nanoseconds. */
+const aTime: NumberRange = { min: 1, max: 100 * 366 * 86_400_000 }
+
+const what = 'the jetstream options of the nats broker'
+
 /** @throws `invalid-option` */
 export function jetStreamSettings(options: JetStreamOptions, prefix: string): JetStreamSettings {
-  const resolved = resolveOptions('the jetstream options of the nats broker', defaults, options)
-  const { stream, maxDeliver, backoffMs, subjects = [`${prefix}.>`] } = resolved
+  const resolved = resolveOptions(what, defaults, options)
+  const { stream, storage, maxDeliver, backoffMs, subjects = [`${prefix}.>`] } = resolved
   if (!/^[\w-]{1,128}$/.test(stream)) {
     throw invalid(`${JSON.stringify(stream)} is no name of a stream; use letters, digits, "_" and "-"`)
   }
-  for (const name of [
-    'replicas',
-    'maxAgeMs',
-    'maxBytes',
-    'ackWaitMs',
-    'prefetch',
-    'maxAckPending',
-    'inactiveMs',
-  ] as const) {
-    if (!(Number.isFinite(resolved[name]) && resolved[name] >= 1)) {
-      throw invalid(`${name} is ${String(resolved[name])}; give a number from 1 up`)
-    }
+  if (storage !== 'file' && storage !== 'memory') {
+    throw invalid(`storage is ${JSON.stringify(storage)}; give file or memory`)
   }
-  if (!(maxDeliver === Infinity || (Number.isSafeInteger(maxDeliver) && maxDeliver >= 1))) {
-    throw invalid(`maxDeliver is ${String(maxDeliver)}; give a whole number from 1 up`)
-  }
+  requireNumbers(what, resolved, {
+    replicas: aCount,
+    maxBytes: aCount,
+    prefetch: aCount,
+    maxAckPending: aCount,
+    maxAgeMs: aTime,
+    ackWaitMs: aTime,
+    inactiveMs: aTime,
+  })
+  if (maxDeliver !== Infinity) requireNumber(`maxDeliver of ${what}`, maxDeliver, aCount)
   if (backoffMs.length === 0 || backoffMs.some((ms) => !(Number.isFinite(ms) && ms >= 0))) {
     throw invalid('backoffMs must be numbers from 0 up, one at least')
   }

@@ -1,5 +1,6 @@
 import {
   resolveOptions,
+  ServiceError,
   type Broker,
   type BrokerCapabilities,
   type BrokerMessage,
@@ -31,7 +32,7 @@ export interface NatsBrokerOptions extends NatsConnectionOptions {
   readonly prefix?: string | undefined
   /** Keeps messages for queues; `true` with the defaults. @default false */
   readonly jetstream?: boolean | JetStreamOptions | undefined
-  /** Most messages that wait for one subscription of core NATS; those above are dropped. @default 65_536 */
+  /** Most messages that wait for one subscription of core NATS; those above, or above `maxPendingBytes`, are dropped. @default 65_536 */
   readonly maxPendingMessages?: number | undefined
 }
 
@@ -52,6 +53,10 @@ export async function natsBroker(
   const given = jetstream === true ? {} : jetstream
   const chosen: string = prefix ?? (given && given.subjects === undefined ? 'micrograft' : '')
   requirePrefix(chosen)
+  if (!(typeof maxPendingMessages === 'number' && maxPendingMessages >= 1)) {
+    const message = `maxPendingMessages is ${String(maxPendingMessages)}; give a number from 1 up`
+    throw new ServiceError('invalid-option', message)
+  }
   const settings = given ? jetStreamSettings(given, chosen) : undefined
   const { service, log, signal } = context
   const link = await NatsLink.open(connection, { what: 'the nats broker', service, log, signal })
@@ -174,10 +179,10 @@ class NatsBroker implements Broker {
     return this.#opened(subscription)
   }
 
-  async #opened(subscription: Subscription): Promise<Subscription> {
+  async #opened(subscription: CoreSubscription | QueueSubscription): Promise<Subscription> {
     this.#subscriptions.add(subscription)
     try {
-      await this.#link.flush()
+      await subscription.taken()
       if (this.#closing) throw this.#link.closed()
       return subscription
     } catch (error) {

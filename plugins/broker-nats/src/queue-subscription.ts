@@ -1,6 +1,6 @@
 import type { Logger, ServiceError, Subscription } from '@micrograft/contracts'
-import { natsError, type NatsLink } from '@micrograft/nats-link'
-import { createInbox, type Msg, type Subscription as NatsSubscription } from '@nats-io/transport-node'
+import { natsError, type LinkSubscription, type NatsLink } from '@micrograft/nats-link'
+import { createInbox, type Msg } from '@nats-io/transport-node'
 import type { Handling } from './handling.js'
 import type { Queues } from './queues.js'
 
@@ -9,6 +9,8 @@ const expiresMs = 30_000
 const heartbeatMs = 2500
 /** How long nothing has come when nothing is on its way. */
 const quietMs = 50
+/** Longest between two signs of life. */
+const mostKeepMs = 60_000
 /** Between tries to go on where the server cannot. */
 const againMs = 500
 
@@ -27,7 +29,8 @@ export class QueueSubscription implements Subscription {
   readonly #log: Logger
   readonly #onEnd: (subscription: QueueSubscription) => void
   readonly #inbox = createInbox()
-  readonly #subscription: NatsSubscription
+  readonly #subscription: LinkSubscription
+  #isTaken = false
   readonly #forgetBack: () => void
   /** Messages that wait, in order, and all that are not settled yet. */
   readonly #waiting: Msg[] = []
@@ -37,11 +40,14 @@ export class QueueSubscription implements Subscription {
   #asked = 0
   #heardAt = performance.now()
   #resuming = false
+  #failing = false
   #again: NodeJS.Timeout | undefined
   readonly #watch: NodeJS.Timeout
   readonly #keep: NodeJS.Timeout
   #idle: (() => void) | undefined
   #ending: Promise<void> | undefined
+  /** Until when a server that is away is waited for. */
+  #endsAt = Infinity
 
   constructor(
     link: NatsLink,
@@ -63,12 +69,20 @@ export class QueueSubscription implements Subscription {
     this.#log = log
     this.#onEnd = onEnd
     this.#subscription = link.subscribe(this.#inbox, (message) => this.#hear(message), {
-      onError: (error) => handling.tell(error),
+      onError: (error) => this.#isTaken && handling.tell(error),
     })
     this.#forgetBack = link.onBack(() => this.#resume())
     this.#watch = setInterval(() => this.#check(), heartbeatMs).unref()
-    this.#keep = setInterval(() => this.#keepHeld(), queues.settings.ackWaitMs / 3).unref()
-    this.#ask()
+    const keepMs = Math.min(queues.settings.ackWaitMs / 3, mostKeepMs)
+    this.#keep = setInterval(() => this.#keepHeld(), keepMs).unref()
+  }
+
+  /** Resolves when messages come. @throws `forbidden` */
+  async taken(): Promise<void> {
+    await this.#link.taken(this.#subscription)
+    const room = this.#room()
+    if (room > 0) await this.#request(room)
+    this.#isTaken = true
   }
 
   /** Takes no more, and resolves when all that it had taken is handled. */
@@ -81,6 +95,7 @@ export class QueueSubscription implements Subscription {
     clearTimeout(this.#again)
     this.#forgetBack()
     this.#heardAt = performance.now()
+    this.#endsAt = this.#heardAt + this.#link.timeoutMs
     // What the request that stands still brings would be lost to everybody for `ackWaitMs`.
     while (this.#asked > 0 && this.#link.connected && performance.now() - this.#heardAt < quietMs) {
       await new Promise((resolve) => setTimeout(resolve, quietMs / 5))
@@ -98,6 +113,7 @@ export class QueueSubscription implements Subscription {
 
   #hear(message: Msg): void {
     this.#heardAt = performance.now()
+    this.#failing = false
     // The server's own messages have a status; those of the stream come by their own subject.
     if (message.subject === this.#inbox) return this.#hearStatus(message.headers?.code ?? 0)
     this.#asked = Math.max(0, this.#asked - 1)
@@ -114,23 +130,33 @@ export class QueueSubscription implements Subscription {
     else this.#resumeLater()
   }
 
+  /** Asks for as much as there is room for, unless it is asked already. */
   #ask(): void {
-    if (this.#ending || this.#asked > 0 || this.#again || !this.#link.connected) return
+    const room = this.#room()
+    if (room === 0) return
+    this.#request(room).catch((error: ServiceError) => {
+      this.#asked = 0
+      // A server that is away is told of by its connection.
+      if (!error.retryable) this.#fail(error)
+      this.#resumeLater()
+    })
+  }
+
+  #room(): number {
+    if (this.#ending || this.#asked > 0 || this.#again || !this.#link.connected) return 0
     const { prefetch } = this.#queues.settings
     const most = Math.max(prefetch, this.#handling.concurrency)
     const room = most - this.#waiting.length - this.#running
     // What is handled and not settled yet is held up by the server, not by the handler.
-    if (room < most / 2 || this.#held.size > most * 8) return
+    return room < most / 2 || this.#held.size > most * 8 ? 0 : room
+  }
+
+  async #request(room: number): Promise<void> {
+    this.#asked = room
+    this.#heardAt = performance.now()
     const request = { batch: room, expires: expiresMs * 1e6, idle_heartbeat: heartbeatMs * 1e6 }
-    try {
-      this.#link.send(this.#queues.requestSubject(this.#consumer), Buffer.from(JSON.stringify(request)), {
-        reply: this.#inbox,
-      })
-      this.#asked = room
-      this.#heardAt = performance.now()
-    } catch {
-      this.#resumeLater()
-    }
+    const subject = this.#queues.requestSubject(this.#consumer)
+    await this.#link.publish(subject, Buffer.from(JSON.stringify(request)), { reply: this.#inbox })
   }
 
   /** Nothing heard, not even that there is nothing: the request is lost. */
@@ -158,12 +184,17 @@ export class QueueSubscription implements Subscription {
           this.#ask()
         },
         (error: unknown) => {
-          const failure: ServiceError = natsError(error, `cannot go on with ${this.topic}`)
-          this.#log.warn('cannot ask for messages', { topic: this.topic, error: failure })
+          this.#fail(natsError(error, `cannot go on with ${this.topic}`))
           this.#resumeLater()
         },
       )
       .finally(() => (this.#resuming = false))
+  }
+
+  /** Tells once for each time that it fails, not for each try. */
+  #fail(error: ServiceError): void {
+    if (!this.#failing && !this.#ending) this.#handling.tell(error)
+    this.#failing = true
   }
 
   #next(): void {
@@ -177,7 +208,9 @@ export class QueueSubscription implements Subscription {
 
   async #handle(message: Msg): Promise<void> {
     const redelivered = deliveriesBefore(message)
-    const outcome = await this.#handling.handle(message.data, redelivered)
+    // Whoever had it last has ended without an answer.
+    const spent = redelivered >= this.#queues.settings.maxDeliver
+    const outcome = spent ? 'failed' : await this.#handling.handle(message.data, redelivered)
     this.#running--
     this.#next()
     this.#ask()
@@ -205,9 +238,11 @@ export class QueueSubscription implements Subscription {
       try {
         return await this.#link.publish(reply, Buffer.from(answer))
       } catch (error) {
-        const left = until - performance.now()
-        if (left <= 0 || (error as ServiceError).code === 'closed') {
-          this.#log.warn('cannot acknowledge a message', { topic: this.topic, error })
+        const left = Math.min(until, this.#endsAt) - performance.now()
+        const { code, retryable } = error as ServiceError
+        if (left <= 0 || !retryable) {
+          if (code === 'closed') this.#log.warn('cannot acknowledge a message', { topic: this.topic, error })
+          else this.#handling.tell(error as ServiceError)
           return
         }
         await new Promise((resolve) => setTimeout(resolve, Math.min(left, againMs)))

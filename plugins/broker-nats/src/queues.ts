@@ -1,29 +1,32 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { ServiceError } from '@micrograft/contracts'
-import { natsError, within, type NatsLink } from '@micrograft/nats-link'
+import { isUnheard, jetStreamNumber, natsError, within, type NatsLink } from '@micrograft/nats-link'
 import {
   AckPolicy,
   DeliverPolicy,
-  DiscardPolicy,
   jetstreamManager,
-  RetentionPolicy,
-  StorageType,
   type ConsumerConfig,
   type JetStreamManager,
 } from '@nats-io/jetstream'
-import { nanos } from '@nats-io/transport-node'
+import { nanos, type Msg } from '@nats-io/transport-node'
 import type { JetStreamSettings } from './jetstream-options.js'
+import { lacksStream, mostTries, Stream } from './stream.js'
 import { matches } from './topic.js'
+
+/** JetStream's number of its error for a consumer that is not there: nats-server, `errors.json`. */
+const consumerGone = 10_014
 
 /** The stream and its consumers: one for each queue on a topic, and one for each subscription without. */
 export class Queues {
   readonly settings: JetStreamSettings
   readonly #link: NatsLink
   readonly #manager: JetStreamManager
+  readonly #stream: Stream
 
   private constructor(link: NatsLink, manager: JetStreamManager, settings: JetStreamSettings) {
     this.#link = link
     this.#manager = manager
+    this.#stream = new Stream(link, manager, settings)
     this.settings = settings
   }
 
@@ -31,7 +34,7 @@ export class Queues {
     const opening = (async () => {
       const manager = await jetstreamManager(link.connection, { timeout: link.timeoutMs })
       const queues = new Queues(link, manager, settings)
-      await queues.#openStream()
+      await queues.#stream.open()
       return queues
     })()
     try {
@@ -54,11 +57,12 @@ export class Queues {
 
   /** The consumer of a queue, made where it is not there yet: it keeps what is published from then on. */
   async ensure(subject: string, name: string, shared: boolean): Promise<void> {
-    const { stream, ackWaitMs, maxAckPending, maxDeliver, inactiveMs, prefetch } = this.settings
+    const { stream, ackWaitMs, maxAckPending, inactiveMs, prefetch } = this.settings
     const wanted = {
       ack_wait: nanos(ackWaitMs),
       max_ack_pending: Math.max(maxAckPending, prefetch),
-      max_deliver: Number.isFinite(maxDeliver) ? maxDeliver : -1,
+      // Whoever gets a message too often ends it: one that the server gives up stays in the stream.
+      max_deliver: -1,
     }
     const fixed: Partial<ConsumerConfig> = {
       durable_name: name,
@@ -69,14 +73,23 @@ export class Queues {
     }
     const { consumers } = this.#manager
     const known = await consumers.info(stream, name).catch((error: unknown) => {
-      if (isMissing(error)) return undefined
+      if (lacksStream(error) || jetStreamNumber(error) === consumerGone) return undefined
       throw error
     })
-    if (!known) await consumers.add(stream, { ...fixed, ...wanted })
-    else if (
-      Object.entries(wanted).some(([key, value]) => known.config[key as keyof ConsumerConfig] !== value)
-    )
-      await consumers.update(stream, name, wanted)
+    if (known) {
+      const differs = ([key, value]: [string, unknown]) => known.config[key as keyof ConsumerConfig] !== value
+      if (Object.entries(wanted).some(differs)) await consumers.update(stream, name, wanted)
+      return
+    }
+    for (let tries = 1; ; tries++) {
+      try {
+        await consumers.add(stream, { ...fixed, ...wanted })
+        return
+      } catch (error) {
+        if (tries === mostTries || !lacksStream(error)) throw error
+        await this.#stream.restore()
+      }
+    }
   }
 
   /** What a consumer is asked for messages by. */
@@ -87,7 +100,7 @@ export class Queues {
   /** Resolves when the stream has the message. */
   async publish(subject: string, data: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     const { stream } = this.settings
-    const { data: answer } = await this.#link.request(subject, data, {}, signal)
+    const { data: answer } = await this.#ask(subject, data, signal)
     let ack: { stream?: string; error?: { code: number; err_code: number; description: string } }
     try {
       ack = JSON.parse(Buffer.from(answer).toString()) as typeof ack
@@ -102,32 +115,19 @@ export class Queues {
     throw new ServiceError('protocol', `who answers on ${subject} is not the stream ${stream}`)
   }
 
-  async forget(name: string): Promise<void> {
-    await this.#manager.consumers.delete(this.settings.stream, name)
+  /** Where nobody hears, the stream is gone with all that it held: it was in memory, or somebody has deleted it. */
+  async #ask(subject: string, data: Uint8Array, signal: AbortSignal | undefined): Promise<Msg> {
+    try {
+      return await this.#link.request(subject, data, {}, signal)
+    } catch (error) {
+      if (!isUnheard(error)) throw error
+    }
+    await within(this.#stream.restore(), signal)
+    return this.#link.request(subject, data, {}, signal)
   }
 
-  async #openStream(): Promise<void> {
-    const { stream, storage, replicas, maxAgeMs, maxBytes, subjects } = this.settings
-    const { streams } = this.#manager
-    try {
-      const { config } = await streams.info(stream)
-      const missing = subjects.filter((each) => !config.subjects.includes(each))
-      if (missing.length > 0) await streams.update(stream, { subjects: [...config.subjects, ...missing] })
-    } catch (error) {
-      if (!isMissing(error)) throw error
-      await streams.add({
-        name: stream,
-        subjects: [...subjects],
-        // A message goes when every queue that there is has handled it.
-        retention: RetentionPolicy.Interest,
-        // What is refused is told to the publisher; what is dropped is told to nobody.
-        discard: DiscardPolicy.New,
-        storage: storage === 'file' ? StorageType.File : StorageType.Memory,
-        num_replicas: replicas,
-        max_age: nanos(maxAgeMs),
-        max_bytes: maxBytes,
-      })
-    }
+  async forget(name: string): Promise<void> {
+    await this.#manager.consumers.delete(this.settings.stream, name)
   }
 }
 
@@ -136,9 +136,4 @@ export function consumerName(subject: string, queue: string | undefined): string
   if (queue === undefined) return `each-${randomUUID()}`
   const readable = queue.replaceAll('.', '_').slice(0, 64)
   return `${readable}-${createHash('sha256').update(`${queue}\0${subject}`).digest('hex').slice(0, 32)}`
-}
-
-function isMissing(error: unknown): boolean {
-  const { name } = error as Error
-  return name === 'StreamNotFoundError' || name === 'ConsumerNotFoundError'
 }

@@ -167,6 +167,34 @@ test(
   },
 )
 
+test(
+  'disposing does not wait for a server that is away, whatever is still to be acknowledged',
+  options,
+  async () => {
+    const { jetstream, ...place } = kept()
+    const broker = await openBroker({ ...place, jetstream: { ...(jetstream as object), ackWaitMs: 30_000 } })
+    let release = (): void => undefined
+    const open = new Promise<void>((resolve) => (release = resolve))
+    let begun = false
+    const handle = async () => {
+      begun = true
+      await open
+    }
+    await broker.subscribe('t', handle, { queue: 'q' })
+    await broker.publish('t', message('1'))
+    await until('it is begun', () => begun)
+    await server.kill()
+    try {
+      release()
+      const started = performance.now()
+      await broker[Symbol.asyncDispose]()
+      assert.ok(performance.now() - started < 5000)
+    } finally {
+      await server.start()
+    }
+  },
+)
+
 test('a service does not start where no server answers', options, async () => {
   await server.kill()
   try {

@@ -170,6 +170,19 @@ test('drops what is above the limit in core mode, says so once, and goes on', op
   )
 })
 
+test('a message that need not wait is handled, however large it is', options, async () => {
+  await using publisher = await openBroker(at())
+  await using broker = await openBroker({ ...at(), maxPendingBytes: 1000 })
+  const topic = randomUUID()
+  const got: number[] = []
+  const errors: Error[] = []
+  const onError = (error: Error) => void errors.push(error)
+  await broker.subscribe(topic, async ({ message: { body } }) => void got.push(body.length), { onError })
+  await publisher.publish(topic, message('x'.repeat(2000)))
+  await until('it is handled', () => got.length + errors.length > 0)
+  assert.deepEqual([got, errors], [[2000], []])
+})
+
 test('a queue keeps messages while nobody subscribes to it', options, async () => {
   const same = kept()
   const got: string[] = []
@@ -317,6 +330,12 @@ test('options that are none are refused before a connection is tried', options, 
     { jetstream: { stream: 'a.b' } },
     { jetstream: { backoffMs: [] } },
     { jetstream: { unknown: 1 } },
+    // The server would take none of a request for such a number, or keep in memory what is to be on the disk.
+    { jetstream: { prefetch: 2.5 } },
+    { jetstream: { storage: 'disk' } },
+    { jetstream: { maxAgeMs: 1e300 } },
+    { maxPendingMessages: 0 },
+    { maxPendingMessages: Number.NaN },
   ]) {
     await assert.rejects(
       openBroker({ ...at(), ...each } as never),

@@ -119,10 +119,7 @@ export class KnownNodes {
     const { maxNodes, refreshMs } = this.#settings
     const { name, nodes } = record
     // Nobody watches it; what was its own node before is not to be told any more.
-    if (!this.#interests.has(name)) {
-      this.#table.forget((each) => each.name !== name || each.nodes[0].id !== nodes[0].id)
-      return
-    }
+    if (!this.#interests.has(name)) return this.#table.drop(record)
     if (this.#table.size >= maxNodes && !this.#table.find(name, nodes[0].id)) return
     this.#table.set(record, claim?.ttlMs ?? refreshMs * 2.5)
   }

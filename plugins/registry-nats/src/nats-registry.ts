@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import {
+  aCount,
+  aTimer,
+  requireNumbers,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -51,14 +54,15 @@ export async function natsRegistry(
       `${JSON.stringify(prefix)} is no prefix; write e.g. ${defaults.prefix}`,
     )
   }
-  for (const [name, value] of Object.entries({ queryMs, refreshMs, maxNodes })) {
-    if (!(value > 0)) {
-      throw new ServiceError('invalid-option', `${name} is ${String(value)}; give a number above 0`)
-    }
-  }
+  const settings = { queryMs, refreshMs, maxNodes }
+  requireNumbers('the options of the nats registry', settings, {
+    queryMs: aTimer,
+    refreshMs: aTimer,
+    maxNodes: aCount,
+  })
   const what = 'the nats registry'
   const link = await NatsLink.open(connection, { what, service, log, signal, noEcho: true })
-  const registry = new NatsRegistry(link, { prefix, queryMs, refreshMs, maxNodes }, log)
+  const registry = new NatsRegistry(link, { prefix, ...settings }, log)
   try {
     await within(registry.listen(), signal)
     return registry

@@ -19,7 +19,8 @@ export class NodeTable {
   #paused = false
 
   constructor() {
-    this.#sweep = setInterval(() => this.#expire(), sweepMs).unref()
+    // What came while this process stood still has been read by then: a renewal may be among it.
+    this.#sweep = setInterval(() => setImmediate(() => this.#expire()), sweepMs).unref()
   }
 
   get size(): number {
@@ -48,6 +49,11 @@ export class NodeTable {
     const at = key(name, nodes[0].id)
     const known = this.#nodes.get(at)
     if (known && this.#nodes.delete(at)) this.#tell({ type: 'delete', service: known.record })
+  }
+
+  /** Forgets one without a word. */
+  drop({ name, nodes }: NodeRecord): void {
+    this.#nodes.delete(key(name, nodes[0].id))
   }
 
   /** Forgets without a word all but what `keep` holds. */

@@ -49,9 +49,12 @@ export class Peers {
       const announcement = readAnnouncement(data)
       if (announcement) told(announcement)
     }
-    this.#link.subscribe(`${prefix}.query`, (message) => this.quietly(() => this.#answer(message, asked)))
-    this.#link.subscribe(`${prefix}.watch`, ({ data }) => this.quietly(() => hear(data)))
-    await this.#link.flush()
+    const warn = (error: Error): void => this.#log.warn('the nats registry cannot hear others', { error })
+    const subscriptions = [
+      this.#link.subscribe(`${prefix}.query`, (each) => this.#answer(each, asked), { onError: warn }),
+      this.#link.subscribe(`${prefix}.watch`, ({ data }) => hear(data), { onError: warn }),
+    ]
+    for (const each of subscriptions) await this.#link.taken(each)
   }
 
   /** Answers nobody any more, and ends every question with `reason`. */
@@ -109,6 +112,7 @@ export class Peers {
     })
     try {
       await this.#link.publish(`${prefix}.query`, queryMessage(name), { reply: inbox }, signal)
+      this.#link.requireTaken(subscription)
       const last = performance.now() + queryMs * 30
       if (!alone) await this.#wait(queryMs, signal)
       while (heard && performance.now() < last) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { createConnection } from 'node:net'
 import { after, before, test } from 'node:test'
 import {
   FaultyLink,
@@ -170,3 +171,69 @@ test(
     await until('it is registered again', async () => (await ids(other)) === 'a', 10_000)
   },
 )
+
+test('a process that stood still takes no node for gone whose renewal is there', options, async () => {
+  const same = place()
+  await using registry = await openRegistry(same)
+  const told = gather(await registry.watch())
+  const peer = createConnection(server.port, '127.0.0.1')
+  peer.write('CONNECT {"verbose":false,"user":"alice","pass":"right"}\r\n')
+  const announce = (action: string) => {
+    const nodes = [{ id: 'a', address: '10.0.0.1:80', metadata: {} }]
+    const service = { name: 'greeter', version: '1', metadata: {}, endpoints: [], nodes }
+    const claim = { owner: 'peer', since: Date.now(), ttlMs: 400 }
+    const text = JSON.stringify({ Action: action, Service: { ...service, Micrograft: claim } })
+    peer.write(`PUB ${same.prefix}.watch ${text.length}\r\n${text}\r\n`)
+  }
+  try {
+    announce('create')
+    await until('it is told', () => told.length > 0)
+    announce('update')
+    // The system takes it to the server, and to the registry's socket; nobody here reads it before the end.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600)
+    await pause(200)
+    assert.deepEqual(told, ['create a'])
+    await until('it is gone without another', () => told.length === 2)
+    assert.deepEqual(told, ['create a', 'delete a'])
+  } finally {
+    peer.destroy()
+  }
+})
+
+test(
+  'a registry that may not hear others does not open, and one that gets no answers says so',
+  options,
+  async () => {
+    const subjects = ['micro.registry.nats.query', 'micro.registry.nats.watch', '_INBOX.>']
+    const may = (hear: readonly string[]) => `{ publish: ">", subscribe: ${JSON.stringify(hear)} }`
+    const users = subjects.map((left, i) => {
+      const hear = subjects.filter((each) => each !== left)
+      return `{ user: u${i}, password: p, permissions: ${may(hear)} }`
+    })
+    const more = `authorization { users: [${users.join()}] }`
+    await using narrow = await ServerProcess.start(natsServer(() => ({ jetstream: false, more })))
+    const login = (user: string) => ({ addresses: [`127.0.0.1:${narrow.port}`], user, password: 'p' })
+    await assert.rejects(openRegistry(login('u0')), { code: 'forbidden', message: /query/ })
+    await assert.rejects(openRegistry(login('u1')), { code: 'forbidden', message: /watch/ })
+    await using deaf = await openRegistry(login('u2'))
+    await assert.rejects(deaf.get('greeter'), { code: 'forbidden' })
+    await assert.rejects(deaf.list(), { code: 'forbidden' })
+    await assert.rejects(deaf.watch(), { code: 'forbidden' })
+  },
+)
+
+test('needs no more permissions than it is said to', options, async () => {
+  const subjects = '["micro.registry.nats.query", "micro.registry.nats.watch", "_INBOX.>"]'
+  const more = `authorization { users: [
+    { user: bob, password: b, permissions: { publish: ${subjects}, subscribe: ${subjects} } }
+  ] }`
+  await using narrow = await ServerProcess.start(natsServer(() => ({ jetstream: false, more })))
+  const login = { addresses: [`127.0.0.1:${narrow.port}`], user: 'bob', password: 'b' }
+  await using registry = await openRegistry(login)
+  await using other = await openRegistry(login)
+  const told = gather(await other.watch())
+  await registry.register(record('a'))
+  assert.equal(await ids(other), 'a')
+  await registry.deregister(record('a'))
+  await until('both are told', () => told.length === 2)
+})

@@ -222,7 +222,15 @@ test(
 )
 
 test('options that are none are refused', options, async () => {
-  for (const each of [{ prefix: 'a b' }, { prefix: '' }, { queryMs: 0 }, { maxNodes: -1 }, { unknown: 1 }]) {
+  for (const each of [
+    { prefix: 'a b' },
+    { prefix: '' },
+    { queryMs: 0 },
+    { refreshMs: 2 ** 31 },
+    { maxNodes: -1 },
+    { maxNodes: Number.NaN },
+    { unknown: 1 },
+  ]) {
     await assert.rejects(openRegistry({ ...fresh(), ...each } as never), { code: 'invalid-option' })
   }
 })

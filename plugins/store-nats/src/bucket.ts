@@ -1,5 +1,5 @@
 import { ServiceError } from '@micrograft/contracts'
-import { natsError, within, type NatsLink } from '@micrograft/nats-link'
+import { isUnheard, jetStreamNumber, natsError, within, type NatsLink } from '@micrograft/nats-link'
 import { Kvm, type Bucket as KvBucket, type KvOptions } from '@nats-io/kv'
 import { createInbox, headers, type Msg, type MsgHdrs } from '@nats-io/transport-node'
 
@@ -13,6 +13,7 @@ export interface Found {
 interface Api {
   readonly error?: { readonly code: number; readonly err_code: number; readonly description: string }
   readonly success?: boolean
+  readonly purged?: number
   readonly seq?: number
   readonly name?: string
   readonly num_pending?: number
@@ -28,17 +29,31 @@ const expiresHeader = 'Micrograft-Expires'
 const operationHeader = 'KV-Operation'
 /** JetStream's errors for a message that is not there: nats-server, `errors.json`. */
 const goneNumbers: readonly number[] = [10_037, 10_043, 10_057]
+/** The same for a stream. */
+const streamGone = 10_059
+/** There is one already, made with other options. */
+const streamThere = 10_058
+
+interface Place {
+  readonly stream: string
+  readonly direct: boolean
+  /** Whether the stream keeps what an entry was before, as buckets of others may. */
+  readonly history: boolean
+}
 
 /** A KV bucket: entries by their key as it was encoded. */
 export class Bucket {
   readonly #link: NatsLink
-  readonly #bucket: KvBucket
-  readonly #direct: boolean
+  readonly #name: string
+  readonly #options: Partial<KvOptions>
+  #place: Place
+  #restoring: Promise<void> | undefined
 
-  private constructor(link: NatsLink, bucket: KvBucket, direct: boolean) {
+  private constructor(link: NatsLink, name: string, options: Partial<KvOptions>, place: Place) {
     this.#link = link
-    this.#bucket = bucket
-    this.#direct = direct
+    this.#name = name
+    this.#options = options
+    this.#place = place
   }
 
   /** Opens it, made with `options` where it is not there yet. */
@@ -48,18 +63,7 @@ export class Bucket {
     options: Partial<KvOptions>,
     signal: AbortSignal,
   ): Promise<Bucket> {
-    try {
-      const opening = (async () => {
-        const bucket = (await new Kvm(link.connection).create(name, options)) as KvBucket
-        const { config } = await bucket.jsm.streams.info(bucket.stream)
-        // With copies on several servers one of them may be behind, and a get is to see each set before it.
-        return new Bucket(link, bucket, config.allow_direct && config.num_replicas === 1)
-      })()
-      return await within(opening, signal)
-    } catch (error) {
-      if (signal.aborted) throw error
-      throw natsError(error, `${link.what} cannot open the bucket ${name}`)
-    }
+    return new Bucket(link, name, options, await within(openBucket(link, name, options), signal))
   }
 
   async put(
@@ -70,16 +74,30 @@ export class Bucket {
   ): Promise<void> {
     const header = expiresAt === undefined ? undefined : headers()
     header?.set(expiresHeader, String(expiresAt))
-    const { data } = await this.#link.request(this.#subject(key), value, { headers: header }, signal)
-    const { seq } = this.#read(data, `cannot set ${key}`)
+    const ask = (): Promise<Msg> => this.#link.request(this.#subject(key), value, { headers: header }, signal)
+    const { seq } = await this.#inPlace(
+      async () => this.#read((await ask()).data, `cannot set ${key}`),
+      signal,
+    )
     if (seq === undefined)
       throw new ServiceError('protocol', `who answers for ${key} is not the bucket’s stream`)
   }
 
   /** The last message of a key, unless it says that there is none. */
-  async find(key: string, signal: AbortSignal | undefined): Promise<Found | undefined> {
+  find(key: string, signal: AbortSignal | undefined): Promise<Found | undefined> {
     const query = Buffer.from(JSON.stringify({ last_by_subj: this.#subject(key) }))
-    if (this.#direct) return this.#findDirect(key, query, signal)
+    return this.#inPlace(
+      () =>
+        this.#place.direct ? this.#findDirect(key, query, signal) : this.#findStored(key, query, signal),
+      signal,
+    )
+  }
+
+  async #findStored(
+    key: string,
+    query: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<Found | undefined> {
     const { data } = await this.#link.request(this.#api('STREAM.MSG.GET'), query, {}, signal)
     const { message } = this.#read(data, `cannot get ${key}`, goneNumbers)
     if (!message) return undefined
@@ -89,11 +107,16 @@ export class Bucket {
     return { sequence, value: Buffer.from(value, 'base64'), expired: hasExpired(header(expiresHeader)) }
   }
 
-  /** Takes out just this message; whether it was there still. Nothing stays of it, not even a marker. */
-  async remove(sequence: number, signal?: AbortSignal): Promise<boolean> {
-    const query = Buffer.from(JSON.stringify({ seq: sequence, no_erase: true }))
-    const { data } = await this.#link.request(this.#api('STREAM.MSG.DELETE'), query, {}, signal)
-    return this.#read(data, 'cannot delete an entry', goneNumbers).success === true
+  /** Takes out just this message, with what the key was before; whether it was there still. Nothing stays of it, not even a marker. */
+  async remove(key: string, sequence: number, signal?: AbortSignal): Promise<boolean> {
+    const { history } = this.#place
+    const query = history
+      ? { filter: this.#subject(key), seq: sequence + 1 }
+      : { seq: sequence, no_erase: true }
+    const subject = this.#api(history ? 'STREAM.PURGE' : 'STREAM.MSG.DELETE')
+    const { data } = await this.#link.request(subject, Buffer.from(JSON.stringify(query)), {}, signal)
+    const { success, purged } = this.#read(data, 'cannot delete an entry', [...goneNumbers, streamGone])
+    return success === true && purged !== 0
   }
 
   /** Tells of every key that matches `filter`, in no order, and perhaps of one twice. */
@@ -105,7 +128,9 @@ export class Bucket {
     const consumer = await this.#readKeys(filter, signal)
     if (consumer === undefined) return
     const before = this.#subject('').length
-    const take = ({ subject, headers: header, reply = '' }: Msg): void => {
+    const take = (message: Msg): void => {
+      const { subject, reply = '' } = message
+      const header = headersOf(message)
       if ((header?.get(operationHeader) ?? '') !== '') return
       tell(subject.slice(before), ackToken(reply, 5), hasExpired(header?.get(expiresHeader) ?? ''))
     }
@@ -128,9 +153,12 @@ export class Bucket {
       num_replicas: 1,
       replay_policy: 'instant',
     }
-    const request = Buffer.from(JSON.stringify({ stream_name: this.#bucket.stream, config }))
-    const { data } = await this.#link.request(this.#api('CONSUMER.CREATE'), request, {}, signal)
-    const { name, num_pending: pending } = this.#read(data, 'cannot list keys')
+    const request = Buffer.from(JSON.stringify({ stream_name: this.#place.stream, config }))
+    const ask = (): Promise<Msg> => this.#link.request(this.#api('CONSUMER.CREATE'), request, {}, signal)
+    const { name, num_pending: pending } = await this.#inPlace(
+      async () => this.#read((await ask()).data, 'cannot list keys'),
+      signal,
+    )
     return pending === 0 ? undefined : name
   }
 
@@ -170,11 +198,12 @@ export class Bucket {
     signal: AbortSignal | undefined,
   ): Promise<Found | undefined> {
     const message: Msg = await this.#link.request(this.#api('DIRECT.GET'), query, {}, signal)
-    const header: MsgHdrs | undefined = message.headers
-    if (header?.code === 404) return undefined
-    const sequence = Number(header?.get('Nats-Sequence'))
-    if (!header || header.code !== 0 || !Number.isSafeInteger(sequence)) {
-      const told = header?.description || 'its answer has no sequence'
+    const header = headersOf(message)
+    if (!header) return this.#findStored(key, query, signal)
+    if (header.code === 404) return undefined
+    const sequence = Number(header.get('Nats-Sequence'))
+    if (header.code !== 0 || !Number.isSafeInteger(sequence)) {
+      const told = header.description || 'its answer has no sequence'
       throw new ServiceError('unavailable', `${this.#link.what} cannot get ${key}: ${told}`)
     }
     if (header.get(operationHeader) !== '') return undefined
@@ -198,12 +227,61 @@ export class Bucket {
     )
   }
 
+  /** Where the bucket is gone with all that it held, in memory or deleted by somebody, it is made again. */
+  async #inPlace<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      // A direct get of a stream that is gone is answered by nobody.
+      if ((error as ServiceError).code === 'timeout') this.#restore().catch(() => undefined)
+      if (!isUnheard(error) && jetStreamNumber(error) !== streamGone) throw error
+    }
+    await within(this.#restore(), signal)
+    return work()
+  }
+
+  #restore(): Promise<void> {
+    return (this.#restoring ??= openBucket(this.#link, this.#name, this.#options)
+      .then((place) => void (this.#place = place))
+      .finally(() => (this.#restoring = undefined)))
+  }
+
   #subject(key: string): string {
-    return `$KV.${this.#bucket.bucket}.${key}`
+    return `$KV.${this.#name}.${key}`
   }
 
   #api(method: string): string {
-    return `$JS.API.${method}.${this.#bucket.stream}`
+    return `$JS.API.${method}.${this.#place.stream}`
+  }
+}
+
+async function openBucket(link: NatsLink, name: string, options: Partial<KvOptions>): Promise<Place> {
+  const open = async (): Promise<Place> => {
+    const { jsm, stream } = (await new Kvm(link.connection).create(name, { ...options })) as KvBucket
+    const { config } = await jsm.streams.info(stream)
+    // With copies on several servers one of them may be behind, and a get is to see each set before it.
+    const direct = config.allow_direct && config.num_replicas === 1
+    return { stream, direct, history: config.max_msgs_per_subject !== 1 }
+  }
+  try {
+    return await link.whileConnected(
+      open().catch((error: unknown) => {
+        // Somebody else was making it at the same time.
+        if (jetStreamNumber(error) === streamThere) return open()
+        throw error
+      }),
+    )
+  } catch (error) {
+    throw natsError(error, `${link.what} cannot open the bucket ${name}`)
+  }
+}
+
+/** What the client library does not read, such as a name with a space, is as if there were none. */
+function headersOf(message: Msg): MsgHdrs | undefined {
+  try {
+    return message.headers
+  } catch {
+    return undefined
   }
 }
 

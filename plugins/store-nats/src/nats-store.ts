@@ -1,4 +1,7 @@
 import {
+  aCount,
+  aTimer,
+  requireNumber,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -70,11 +73,14 @@ export async function natsStore(
     const message = `${JSON.stringify(table.slice(0, 64))} is no table; give 1 to 128 characters without "/"`
     throw new ServiceError('invalid-option', message)
   }
-  for (const [name, value] of Object.entries({ replicas, maxValueBytes, maxBytes, bucketTtlMs, sweepMs })) {
-    if (value !== undefined && !(Number.isFinite(value) && value > 0)) {
-      throw new ServiceError('invalid-option', `${name} is ${String(value)}; give a number above 0`)
-    }
+  if (storage !== 'file' && storage !== 'memory') {
+    const message = `storage is ${JSON.stringify(storage)}; give file or memory`
+    throw new ServiceError('invalid-option', message)
   }
+  const what = 'the options of the nats store'
+  requireNumber(`sweepMs of ${what}`, sweepMs, aTimer)
+  for (const [name, value] of Object.entries({ replicas, maxValueBytes, maxBytes, bucketTtlMs }))
+    if (value !== undefined) requireNumber(`${name} of ${what}`, value, aCount)
   const link = await NatsLink.open(connection, { what: 'the nats store', service, log, signal })
   try {
     const kv = {
@@ -102,7 +108,7 @@ interface Settings {
 
 /** A delete that loses against a set each time has to end somewhere. */
 const mostTries = 100
-/** Expired entries that one list takes out; the next one takes more. */
+/** Expired entries that are taken out before it is looked for more. */
 const mostRemovals = 1000
 
 class NatsStore implements Store {
@@ -162,7 +168,7 @@ class NatsStore implements Store {
       const found = await this.#bucket.find(encoded, signal)
       if (!found) return false
       // Where it is gone by now, somebody else has deleted it, or set it anew.
-      if (await this.#bucket.remove(found.sequence, signal)) return !found.expired
+      if (await this.#bucket.remove(encoded, found.sequence, signal)) return !found.expired
     }
     throw new ServiceError('conflict', `${key} is set again and again while it is to be deleted; try again`)
   }
@@ -182,10 +188,10 @@ class NatsStore implements Store {
   }
 
   async #look(filter: string, tell: (key: string) => void, signal: AbortSignal | undefined): Promise<void> {
-    const expired: number[] = []
+    const expired: [encoded: string, sequence: number][] = []
     const take = (encoded: string, sequence: number, gone: boolean): void => {
       if (gone) {
-        if (expired.length < mostRemovals) expired.push(sequence)
+        if (expired.length < mostRemovals) expired.push([encoded, sequence])
         return
       }
       const key = decodeKey(encoded.slice(this.#prefix.length))
@@ -202,15 +208,18 @@ class NatsStore implements Store {
     })
   }
 
-  async #remove(sequences: readonly number[]): Promise<void> {
+  async #remove(expired: readonly [encoded: string, sequence: number][]): Promise<void> {
     this.#removing = true
     try {
-      for (const sequence of sequences) await this.#bucket.remove(sequence)
+      for (const [encoded, sequence] of expired) await this.#bucket.remove(encoded, sequence)
     } catch (error) {
       if (!this.#closed) this.#log.debug('cannot take out expired entries', { error })
+      return
     } finally {
       this.#removing = false
     }
+    // There may be more: left to the next sweep, they would grow where they expire faster than it comes.
+    if (expired.length === mostRemovals) this.#sweepNow()
   }
 
   #encoded(key: string): string {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { createConnection } from 'node:net'
 import { after, before, test } from 'node:test'
 import {
   missing,
@@ -173,9 +174,78 @@ test('refuses values above what it, the bucket or the server takes, and a full b
 })
 
 test('options that are none are refused, and a server without JetStream is told of', own, async () => {
-  for (const each of [{ database: 'a.b' }, { table: '' }, { replicas: 0 }, { sweepMs: -1 }, { unknown: 1 }]) {
+  for (const each of [
+    { database: 'a.b' },
+    { table: '' },
+    { replicas: 0 },
+    { sweepMs: -1 },
+    { sweepMs: 2 ** 31 },
+    { storage: 'disk' },
+    { unknown: 1 },
+  ]) {
     await assert.rejects(openStore({ ...fresh(), ...each } as never), { code: 'invalid-option' })
   }
   await using plain = await ServerProcess.start(natsServer(() => ({ jetstream: false })))
   await assert.rejects(openStore({ addresses: [`127.0.0.1:${plain.port}`] }), { code: 'unavailable' })
+})
+
+test('what a key was before does not come back in a bucket that keeps it', options, async () => {
+  const place = fresh()
+  await new Kvm(raw).create(place.database, { history: 5, max_bytes: place.maxBytes })
+  await using store = await openStore(place)
+  for (const each of ['1', '2', '3']) await store.set('k', bytes(each))
+  assert.equal(await store.delete('k'), true)
+  assert.equal(await store.get('k'), undefined)
+  assert.equal(await store.delete('k'), false)
+  await store.set('k', bytes('1'))
+  await store.set('k', bytes('2'), { ttlMs: 1 })
+  await until('it has expired', async () => (await store.get('k')) === undefined)
+  await store.list()
+  await until('it is taken out', async () => (await messagesOf(place.database)) === 0)
+  assert.equal(await store.get('k'), undefined)
+})
+
+test('one list has all taken out that has expired, however much it is', options, async () => {
+  const place = fresh()
+  await using store = await openStore(place)
+  const keys = Array.from({ length: 2500 }, (_, i) => `k${i}`)
+  await Promise.all(keys.map((key) => store.set(key, bytes('x'), { ttlMs: 1 })))
+  await store.set('stays', bytes('x'))
+  await until('all have expired', async () => (await store.list()).length === 1)
+  await until('they are gone', async () => (await messagesOf(place.database)) === 1, 20_000)
+})
+
+test('entries whose headers the client library does not read are found and listed', options, async () => {
+  const place = fresh()
+  await using store = await openStore(place)
+  await store.set('a', bytes('1'))
+  const header = 'NATS/1.0\r\nsome name: x\r\n\r\n'
+  const subject = `$KV.${place.database}.users.theirs`
+  const socket = createConnection(server.port, server.host)
+  socket.write(`CONNECT {"headers":true,"verbose":false}\r\n`)
+  socket.write(`HPUB ${subject} ${header.length} ${header.length + 1}\r\n${header}2\r\nPING\r\n`)
+  try {
+    await until('it is there', async () => (await messagesOf(place.database)) === 2)
+  } finally {
+    socket.destroy()
+  }
+  assert.equal(text(await store.get('theirs')), '2')
+  assert.deepEqual(await store.list(), ['a', 'theirs'])
+  assert.equal(await store.delete('theirs'), true)
+  assert.equal(text(await store.get('a')), '1')
+})
+
+test('needs no more permissions than it is said to', own, async () => {
+  const more = `authorization { users: [
+    { user: bob, password: b, permissions: { publish: ["$JS.API.>", "$KV.shop.>"], subscribe: "_INBOX.>" } }
+  ] }`
+  await using narrow = await ServerProcess.start(natsServer(() => ({ more })))
+  const login = { addresses: [`127.0.0.1:${narrow.port}`], user: 'bob', password: 'b', maxBytes: 1_000_000 }
+  await using store = await openStore({ ...login, database: 'shop' })
+  await store.set('k', bytes('1'), { ttlMs: 60_000 })
+  assert.equal(text(await store.get('k')), '1')
+  assert.deepEqual(await store.list(), ['k'])
+  assert.equal(await store.delete('k'), true)
+  await using other = await openStore({ ...login, database: 'bank' })
+  await assert.rejects(other.set('k', bytes('1')), { code: 'forbidden' })
 })

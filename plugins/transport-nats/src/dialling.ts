@@ -35,8 +35,9 @@ export async function dialPeer(
   })
   const forget = (): void => link.unsubscribe(subscription)
   const join = (ends: Omit<ConnectionEnds, 'inbox' | 'onOver'>): Connection => {
-    connection = makes.connection({ ...ends, inbox, remote: subject, onOver: forget })
-    connection.attach(handler)
+    const joined = (connection = makes.connection({ ...ends, inbox, remote: subject, onOver: forget }))
+    // Whoever dials knows the connection before anything is told of it.
+    setImmediate(() => joined.attach(handler))
     for (const message of early) connection.hear(message)
     return connection
   }
@@ -52,6 +53,7 @@ export async function dialPeer(
     const peer = decodeGreeting(data)
     if (peer.refused !== undefined || reply === undefined)
       throw unreached(subject, peer.refused ?? 'no inbox')
+    signal.throwIfAborted()
     return join({ peer: reply, wire: makes.peerWire(), peerKeepAliveMs: peer.keepAliveMs })
   } catch (error) {
     forget()

@@ -10,7 +10,7 @@ export interface Greeting {
 }
 
 /** A peer that is silent for longer would never be missed. */
-const longestKeepAliveMs = 600_000
+export const longestKeepAliveMs = 600_000
 
 export function encodeGreeting(greeting: Greeting): Buffer {
   return Buffer.from(JSON.stringify(greeting))

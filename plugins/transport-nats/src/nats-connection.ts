@@ -1,4 +1,10 @@
-import { ServiceError, type Connection, type ConnectionHandler, type Message } from '@micrograft/contracts'
+import {
+  ServiceError,
+  timerMs,
+  type Connection,
+  type ConnectionHandler,
+  type Message,
+} from '@micrograft/contracts'
 import type { NatsLink } from '@micrograft/nats-link'
 import type { Msg } from '@nats-io/transport-node'
 import { messageBytes } from './frames.js'
@@ -43,6 +49,8 @@ export class NatsPeerConnection implements Connection {
   /** What came and was not handed over, and how much room it takes. */
   #inbound: Heard[] = []
   #inboundBytes = 0
+  /** What parts behind that took, of a message that is not whole. */
+  #waitingBytes = 0
   #owedCredit = 0
   #paused = false
   #handing = false
@@ -53,6 +61,7 @@ export class NatsPeerConnection implements Connection {
   #over = false
   #error: ServiceError | undefined
   #heardAt = performance.now()
+  #lookedAt = performance.now()
   #sentAt = performance.now()
   readonly #timer: NodeJS.Timeout
   #endTimer: NodeJS.Timeout | undefined
@@ -68,10 +77,8 @@ export class NatsPeerConnection implements Connection {
     const room = ends.wire.controls ? windowBytes : Infinity
     this.#queue = new SendQueue(Math.min(highWaterBytes, settings.maxQueuedBytes / 2), room)
     const { keepAliveMs, idleTimeoutMs } = settings
-    this.#timer = setInterval(
-      () => this.#look(),
-      ends.wire.controls ? keepAliveMs : idleTimeoutMs / 4,
-    ).unref()
+    const everyMs = ends.wire.controls ? keepAliveMs : idleTimeoutMs / 4
+    this.#timer = setInterval(() => this.#look(), timerMs(everyMs)).unref()
   }
 
   /** Resolves when its end has been told. */
@@ -95,7 +102,8 @@ export class NatsPeerConnection implements Connection {
       )
     }
     const waiting = this.#queue.bytes + size
-    if (waiting > maxQueuedBytes) {
+    // Where nothing waits the peer is not slow: a message of any size that may be passes.
+    if (waiting > maxQueuedBytes && waiting > size) {
       const wait = `${waiting} bytes wait, at most ${maxQueuedBytes} may`
       this.destroy(new ServiceError('overloaded', `${this.remote} does not read: ${wait}`))
       return false
@@ -165,18 +173,39 @@ export class NatsPeerConnection implements Connection {
           new ServiceError('unavailable', `the connection to ${this.remote} was lost: reset by the peer`),
         )
       case 'part':
-        return this.#give(heard.bytes)
-      case 'message': {
+        // What is larger than the room must come whole all the same, but not behind what nobody takes.
+        if (this.#inbound.length === 0) return this.#give(heard.bytes)
+        this.#waitingBytes += heard.bytes
+        return this.#checkRoom()
+      case 'message':
+        this.#checkSize(heard.message)
         this.#inboundBytes += heard.bytes
-        const most = this.#ends.wire.controls ? windowBytes * 2 : this.#settings.maxQueuedBytes
-        if (this.#inboundBytes > most) {
-          const code = this.#ends.wire.controls ? 'protocol' : 'overloaded'
-          return this.destroy(new ServiceError(code, `${this.remote} sent more than there is room for`))
-        }
-      }
+        this.#checkRoom()
     }
     this.#inbound.push(heard)
     this.#hand()
+  }
+
+  /** @throws `protocol` */
+  #checkSize(message: Message): void {
+    const size = messageBytes(message)
+    const { maxMessageBytes } = this.#settings
+    if (size <= maxMessageBytes) return
+    throw new ServiceError('protocol', `a message of ${size} bytes came, at most ${maxMessageBytes} may be`)
+  }
+
+  /** @throws `protocol`, `overloaded` */
+  #checkRoom(): void {
+    const { controls } = this.#ends.wire
+    if (
+      this.#inboundBytes + this.#waitingBytes <=
+      (controls ? windowBytes * 2 : this.#settings.maxQueuedBytes)
+    )
+      return
+    throw new ServiceError(
+      controls ? 'protocol' : 'overloaded',
+      `${this.remote} sent more than there is room for`,
+    )
   }
 
   #hand(): void {
@@ -197,6 +226,10 @@ export class NatsPeerConnection implements Connection {
     }
     this.#inbound.splice(0, at)
     this.#handing = false
+    if (this.#inbound.length === 0) {
+      this.#give(this.#waitingBytes)
+      this.#waitingBytes = 0
+    }
     this.#maybeOver()
   }
 
@@ -258,13 +291,16 @@ export class NatsPeerConnection implements Connection {
   }
 
   #look(): void {
-    const { idleTimeoutMs } = this.#settings
+    const { idleTimeoutMs, keepAliveMs } = this.#settings
     const now = performance.now()
     if (!this.#ends.wire.controls) {
       if (now - Math.max(this.#heardAt, this.#sentAt) > idleTimeoutMs) this.#finish(undefined)
       return
     }
-    if (now - this.#heardAt > this.#ends.peerKeepAliveMs * 3.5) {
+    // After a stall what came meanwhile is still unread: nobody is declared dead for it.
+    const isLate = now - this.#lookedAt > keepAliveMs * 2
+    this.#lookedAt = now
+    if (!isLate && now - this.#heardAt > this.#ends.peerKeepAliveMs * 3.5) {
       return this.destroy(new ServiceError('unavailable', `${this.remote} has not been heard for too long`))
     }
     this.#control(() => this.#ends.wire.control('ping'))

@@ -1,6 +1,7 @@
 import {
   resolveOptions,
   ServiceError,
+  timerMs,
   type CallOptions,
   type ComponentContext,
   type Connection,
@@ -16,11 +17,13 @@ import type { Msg } from '@nats-io/transport-node'
 import { dialSubject, greetingSubject, listenSubject } from './address.js'
 import { dialPeer, heardBySomebody, unreached } from './dialling.js'
 import { Door, type Accept, type ConnectionMakes, type DoorSettings, type NewConnection } from './door.js'
+import { frameHeadBytes } from './frames.js'
+import { longestKeepAliveMs } from './greeting.js'
 import { NatsPeerConnection } from './nats-connection.js'
 import { goWire, peerWire } from './peer-wire.js'
 
 export interface NatsTransportOptions extends NatsConnectionOptions, TransportLimits {
-  /** How often a connection gives a sign of life, in milliseconds; a peer that gives none for three and a half times as long is gone. @default 10_000 */
+  /** How often a connection gives a sign of life, in milliseconds; a peer that gives none for three and a half times as long is gone; at most 600_000. @default 10_000 */
   readonly keepAliveMs?: number | undefined
   /** How long a connection with a peer of go-micro stays without a message, in milliseconds: such a peer never says that it ends. @default 120_000 */
   readonly idleTimeoutMs?: number | undefined
@@ -45,8 +48,12 @@ export async function natsTransport(
     resolved
   const settings = { maxMessageBytes, maxQueuedBytes, maxConnections, keepAliveMs, idleTimeoutMs }
   for (const [name, value] of Object.entries(settings)) {
-    if (!(value > 0))
+    if (!(typeof value === 'number' && value > 0))
       throw new ServiceError('invalid-option', `${name} is ${String(value)}; give a number above 0`)
+  }
+  if (keepAliveMs > longestKeepAliveMs) {
+    const most = `at most ${longestKeepAliveMs} may be, for peers would miss a sign of life`
+    throw new ServiceError('invalid-option', `keepAliveMs is ${keepAliveMs}; ${most}`)
   }
   const what = 'the nats transport'
   return new NatsTransport(await NatsLink.open(connection, { what, service, log, signal }), settings, log)
@@ -63,11 +70,14 @@ class NatsTransport implements Transport {
   readonly #log: Logger
   readonly #connections = new Set<NatsPeerConnection>()
   readonly #listeners = new Set<Listener>()
+  /** Ends those dials that are under way. */
+  readonly #dials = new Set<AbortController>()
   readonly #makes: ConnectionMakes = {
     connection: (ends) => this.#connection(ends),
     peerWire: () => {
       const { maxMessageBytes } = this.#settings
-      return peerWire(Math.min(maxPieceBytes, this.#link.maxPayload - 1024), maxMessageBytes)
+      const pieceBytes = Math.min(maxPieceBytes, this.#link.maxPayload - frameHeadBytes)
+      return peerWire(Math.max(1, pieceBytes), maxMessageBytes)
     },
     goWire: () => goWire(this.#link.maxPayload),
   }
@@ -79,6 +89,8 @@ class NatsTransport implements Transport {
     this.#log = log
     link.onLost(() => {
       for (const connection of this.#connections) connection.lost()
+      for (const dial of this.#dials)
+        dial.abort(new ServiceError('unavailable', 'the connection to nats was lost while dialling'))
     })
   }
 
@@ -123,14 +135,21 @@ class NatsTransport implements Transport {
   async dial(
     address: string,
     handler: ConnectionHandler,
-    { signal, timeoutMs = defaultDialTimeoutMs }: DialOptions = {},
+    { signal, timeoutMs = defaultDialTimeoutMs, secure }: DialOptions = {},
   ): Promise<Connection> {
     this.#ready(signal)
+    if (secure) {
+      throw new ServiceError(
+        'unsupported',
+        'the nats transport has no TLS of its own; the node asks for it, and it ends at the server here',
+      )
+    }
     const subject = dialSubject(address)
     const late = new AbortController()
+    this.#dials.add(late)
     const timer = setTimeout(
       () => late.abort(unreached(subject, `no answer within ${timeoutMs} ms`)),
-      timeoutMs,
+      timerMs(timeoutMs),
     )
     try {
       const { keepAliveMs } = this.#settings
@@ -145,6 +164,7 @@ class NatsTransport implements Transport {
       return await within(connecting, signal, giveUp)
     } finally {
       clearTimeout(timer)
+      this.#dials.delete(late)
     }
   }
 
@@ -154,6 +174,7 @@ class NatsTransport implements Transport {
 
   async #end(): Promise<void> {
     const closing = [...this.#listeners].map((each) => each[Symbol.asyncDispose]())
+    for (const dial of this.#dials) dial.abort(this.#link.closed())
     const connections = [...this.#connections]
     for (const connection of connections) connection.destroy(this.#link.closed())
     await Promise.all([...closing, ...connections.map(({ closed }) => closed)])

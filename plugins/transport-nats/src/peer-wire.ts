@@ -31,6 +31,9 @@ export interface PeerWire {
   decode(data: Uint8Array): Heard
 }
 
+/** What a piece of a message costs at least, in bytes. */
+const leastBytes = 256
+
 /** Between two of Micrograft. @param pieceBytes Largest content of one NATS message. */
 export function peerWire(pieceBytes: number, maxMessageBytes: number): PeerWire {
   let sent = 0
@@ -61,7 +64,7 @@ export function peerWire(pieceBytes: number, maxMessageBytes: number): PeerWire 
       switch (kind) {
         case kinds.part:
         case kinds.message: {
-          partBytes += content.length
+          partBytes += Math.max(content.length, leastBytes)
           if (partBytes > maxContentBytes)
             throw new ServiceError('protocol', 'the peer sent a message above the limit')
           if (kind === kinds.part) {

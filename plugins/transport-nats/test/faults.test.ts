@@ -187,3 +187,16 @@ test(
     await until('it is answered', () => end.messages.length === 1)
   },
 )
+
+test('a server that takes very small messages alone gets them in as many parts', options, async () => {
+  await using small = await ServerProcess.start(
+    natsServer(() => ({ jetstream: false, maxPayloadBytes: 1000 })),
+  )
+  await using transport = await openTransport({ addresses: [`127.0.0.1:${small.port}`] })
+  const { address } = await transport.listen('', echo)
+  const end = new End()
+  const connection = await transport.dial(address, end)
+  connection.send(message('x'.repeat(10_000)))
+  await until('it is back', () => end.messages.length === 1)
+  assert.equal(end.texts[0]?.length, 10_000)
+})

@@ -258,3 +258,169 @@ test('services call each other over it', options, async () => {
     await service.stop()
   }
 })
+
+test('nothing is told before the dial has resolved, as with sockets', options, async () => {
+  await using transport = await openTransport(at())
+  const { address } = await transport.listen('', (connection) => {
+    for (let i = 0; i < 5; i++) connection.send(message(String(i)))
+    return new End()
+  })
+  for (let i = 0; i < 10; i++) {
+    let dialled = false
+    const early: string[] = []
+    const end = new End()
+    const dialling = transport.dial(address, {
+      message(each) {
+        if (!dialled) early.push(Buffer.from(each.body).toString())
+        end.message(each)
+      },
+      closed: (error) => end.closed(error),
+    })
+    await dialling
+    dialled = true
+    await until('all is heard', () => end.messages.length === 5)
+    assert.deepEqual([early, end.texts], [[], ['0', '1', '2', '3', '4']])
+  }
+})
+
+test('a listener that ends a connection at once is told as its end', options, async () => {
+  await using transport = await openTransport(at())
+  const { address } = await transport.listen('', (connection) => {
+    connection.destroy()
+    return new End()
+  })
+  const end = new End()
+  await transport.dial(address, end)
+  await until('it is told', () => end.ended)
+  assert.equal(end.error?.code, 'unavailable')
+})
+
+test('what goes in parts is held back as well by a peer that does not read', options, async () => {
+  await using near = await openTransport(at())
+  await using far = await openTransport(at())
+  const { address, ends } = await door(far)
+  const connection = await near.dial(address, new End())
+  await until('it is there', () => ends.length === 1)
+  ends[0]?.connection?.pause()
+  // One part, and a few bytes.
+  const body = new Uint8Array(262_144)
+  let sent = 0
+  const all = (async () => {
+    for (; sent < 60; sent++) {
+      connection.send({ header: {}, body })
+      await connection.drained()
+    }
+  })()
+  all.catch(() => undefined)
+  await until('it goes on', () => sent > 10, 1000).catch(() => undefined)
+  assert.ok(sent <= 10, `${sent} were sent`)
+  ends[0]?.connection?.resume()
+  await all
+  await until('all have come', () => ends[0]?.messages.length === 60)
+})
+
+test('parts with nothing in them end the connection', options, async () => {
+  await using transport = await openTransport({ ...at(), maxMessageBytes: 1000 })
+  const { address, ends } = await door(transport)
+  const asked = '{"version":1,"keepAliveMs":1000}'
+  const request = { timeout: 1000, noMux: true, reply: createInbox() }
+  const { reply = '' } = await raw.request(`${address}.micrograft`, asked, request)
+  for (let i = 0; i < 200; i++) raw.publish(reply, Uint8Array.of(2, 0, 0, 0, i))
+  await until('it is ended', () => ends[0]?.ended)
+  assert.equal(ends[0]?.error?.code, 'protocol')
+})
+
+test('a message above the limit ends the connection that it came on', options, async () => {
+  await using near = await openTransport(at())
+  await using far = await openTransport({ ...at(), maxMessageBytes: 10_000 })
+  const { address, ends } = await door(far)
+  const connection = await near.dial(address, new End())
+  connection.send({ header: {}, body: new Uint8Array(10_000) })
+  connection.send({ header: {}, body: new Uint8Array(10_001) })
+  await until('it is ended', () => ends[0]?.ended)
+  raw.publish(address, goText('x'.repeat(10_001)), { reply: createInbox() })
+  await until('that of go-micro as well', () => ends[1]?.ended)
+  assert.deepEqual(
+    ends.map(({ error, messages }) => [error?.code, messages.length]),
+    [
+      ['protocol', 1],
+      ['protocol', 0],
+    ],
+  )
+})
+
+test('disposing ends a dial that nobody has answered yet', options, async () => {
+  const transport = await openTransport(at())
+  const silent = `silent.${createInbox()}`
+  const heard: Msg[] = []
+  raw.subscribe(`${silent}.micrograft`, { callback: (_, each) => void heard.push(each) })
+  await raw.flush()
+  const dialling = assert.rejects(transport.dial(silent, new End(), { timeoutMs: Infinity }), {
+    code: 'closed',
+  })
+  await until('it is asked', () => heard.length === 1)
+  await transport[Symbol.asyncDispose]()
+  await dialling
+})
+
+test('a connection outlives a time in which the whole process stood still', options, async () => {
+  await using transport = await openTransport({ ...at(), keepAliveMs: 50 })
+  const { address } = await transport.listen('', echo)
+  const end = new End()
+  const connection = await transport.dial(address, end)
+  for (let i = 1; i <= 3; i++) {
+    for (const until = performance.now() + 400; performance.now() < until;);
+    connection.send(message('still there'))
+    await until('it is answered', () => end.messages.length === i || end.ended)
+    assert.equal(end.error, undefined)
+  }
+})
+
+test('options that cannot be are refused, and TLS from end to end there is none', options, async () => {
+  for (const [name, value] of [
+    ['keepAliveMs', Infinity],
+    ['keepAliveMs', 600_001],
+    ['keepAliveMs', '10'],
+    ['maxMessageBytes', NaN],
+    ['maxConnections', 0],
+  ] as const) {
+    await assert.rejects(openTransport({ ...at(), [name]: value } as object), {
+      code: 'invalid-option',
+      message: new RegExp(name),
+    })
+  }
+  await using transport = await openTransport({ ...at(), idleTimeoutMs: Infinity })
+  await assert.rejects(transport.dial('nobody', new End(), { secure: true }), { code: 'unsupported' })
+})
+
+test('losing the server ends a dial that nobody has answered yet', options, async () => {
+  await using link = await FaultyLink.to(server.port, server.host)
+  await using transport = await openTransport({
+    addresses: [`127.0.0.1:${link.port}`],
+    user: server.user,
+    password: server.password,
+    reconnectDelayMs: 60_000,
+  })
+  const silent = `silent.${createInbox()}`
+  const heard: Msg[] = []
+  raw.subscribe(`${silent}.micrograft`, { callback: (_, each) => void heard.push(each) })
+  await raw.flush()
+  const dialling = assert.rejects(transport.dial(silent, new End(), { timeoutMs: 4000 }), {
+    code: 'unavailable',
+    message: /lost while dialling/,
+  })
+  await until('it is asked', () => heard.length === 1)
+  link.reset()
+  await dialling
+})
+
+test('a message larger than what may wait passes where nothing waits', options, async () => {
+  await using transport = await openTransport({ ...at(), maxQueuedBytes: 10_000 })
+  const { address, ends } = await door(transport)
+  const connection = await transport.dial(address, new End())
+  for (let i = 1; i <= 3; i++) {
+    connection.send({ header: {}, body: new Uint8Array(1_500_000) })
+    await connection.drained()
+    await until('it has come', () => ends[0]?.messages.length === i)
+  }
+})

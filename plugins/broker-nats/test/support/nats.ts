@@ -2,7 +2,7 @@ import type { Broker } from '@micrograft/contracts'
 import { Plugin, type NatsBrokerOptions } from '@micrograft/broker-nats'
 import { natsLogin, type TestServer } from '@micrograft/test-support'
 import { componentContext } from '@micrograft/testing'
-import { jetstreamManager } from '@nats-io/jetstream'
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 
 /** Makes a broker; one that is given up is given up by the test. */
@@ -18,10 +18,17 @@ export function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes)
 }
 
+/** JetStream as its own client has it. */
+export async function jetStream(
+  server: Pick<TestServer, 'host' | 'port' | 'user' | 'password'>,
+): Promise<JetStreamManager & AsyncDisposable> {
+  const connection = await connect(natsLogin(server as TestServer))
+  const manager = await jetstreamManager(connection)
+  return Object.assign(manager, { [Symbol.asyncDispose]: () => connection.close() })
+}
+
 /** Gives back what the server keeps for streams. */
 export async function forget(server: TestServer, streams: Iterable<string>): Promise<void> {
-  const connection = await connect(natsLogin(server))
-  const { streams: all } = await jetstreamManager(connection)
-  for (const stream of streams) await all.delete(stream).catch(() => undefined)
-  await connection.close()
+  await using all = await jetStream(server)
+  for (const stream of streams) await all.streams.delete(stream).catch(() => undefined)
 }
