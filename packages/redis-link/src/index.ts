@@ -4,7 +4,6 @@ export {
   invalidOption,
   redisDefaults,
   redisEndpoints,
-  requireAbove0,
   type RedisDefaults,
   type RedisEndpoint,
   type RedisOptions,

@@ -47,6 +47,9 @@ export function redisError(error: unknown, where: string): ServiceError {
 function meaningOf(message: string): Meaning {
   const [first = ''] = message.split(' ', 1)
   if (Object.hasOwn(replies, first)) return replies[first] as Meaning
+  // What a script may not do has no first word of its own, or that of the script's error.
+  if (/user executing the script can't|ACL failure in script/i.test(message))
+    return replies['NOPERM'] as Meaning
   if (/invalid (multi)?bulk length/i.test(message) || /string exceeds maximum allowed size/i.test(message))
     return { code: 'too-large', advice: 'send less, or raise proto-max-bulk-len' }
   if (/DB index is out of range/i.test(message))

@@ -39,7 +39,7 @@ export class RedisLink implements AsyncDisposable {
   #previous: ConnectionName | undefined
   #where: string
   #failure: ServiceError | undefined
-  /** Since the last connection. */
+  /** Since the last connection that lasted. */
   #tries = 0
   #running = 0
   #lastAnswer = 0
@@ -79,17 +79,19 @@ export class RedisLink implements AsyncDisposable {
         `${this.#options.what} has ${maxRunning} commands under way; send fewer at a time`,
       )
     this.#running++
-    const started = performance.now()
     let client = this.#client
+    let leftMs = timeoutMs
     if (!client) {
+      const started = performance.now()
       try {
         client = await this.connected({ signal, timeoutMs })
       } catch (error) {
         this.#running--
         throw error
       }
+      leftMs -= performance.now() - started
     }
-    return this.#ask(client, work, timeoutMs - (performance.now() - started), timeoutMs, signal)
+    return this.#ask(client, work, leftMs, timeoutMs, signal)
   }
 
   /** The connection as soon as there is one. */
@@ -140,38 +142,48 @@ export class RedisLink implements AsyncDisposable {
   ): Promise<T> {
     const where = this.#where
     const sent = performance.now()
+    let silence: NodeJS.Timeout | undefined
     const asked = work(client).then(
       (value) => {
-        this.#answered()
+        this.#answered(silence)
         return value
       },
       (error: unknown) => {
-        this.#answered()
+        this.#answered(silence)
         const failure = this.#closing.signal.aborted ? this.#closedError() : redisError(error, where)
         if (/^(READONLY|NOAUTH|MASTERDOWN)/.test((error as Error).message) && this.#client === client)
           this.drop()
         throw failure
       },
     )
-    const late = () => {
-      // Silent since then: what is queued on it would only grow.
+    // Silent since then: what is queued on it would only grow.
+    const giveUp = () => {
       if (this.#lastAnswer < sent && this.#client === client) this.drop()
+    }
+    // Who asks may leave sooner, aborted or late for having waited for the connection; that has its whole time.
+    const leave = () => {
+      silence = setTimeout(giveUp, Math.max(0, timeoutMs - (performance.now() - sent))).unref()
+    }
+    const late = () => {
+      if (leftMs < timeoutMs) leave()
+      else giveUp()
       return new ServiceError(
         'timeout',
         `redis at ${where} did not answer within ${timeoutMs} ms; the command may have been done`,
       )
     }
-    return inTime(asked, leftMs, late, signal)
+    return inTime(asked, leftMs, late, signal, leave)
   }
 
-  #answered(): void {
+  #answered(silence: NodeJS.Timeout | undefined): void {
+    clearTimeout(silence)
     this.#running--
     this.#lastAnswer = performance.now()
   }
 
   /** Connects again and again until the link is closed. */
   async #keep(): Promise<void> {
-    const { endpoints, log, prepare, connectTimeoutMs: timeoutMs } = this.#options
+    const { endpoints, log, prepare, maxReconnectDelayMs, connectTimeoutMs: timeoutMs } = this.#options
     const { signal } = this.#closing
     const anyRole = endpoints.length === 1
     let next = 0
@@ -184,12 +196,14 @@ export class RedisLink implements AsyncDisposable {
         const { client, name, gone } = await connectTo(endpoint, options)
         this.#previous = name
         if (this.#tries > 0) log.info('connected again', { to: endpoint.label, tries: this.#tries })
-        this.#tries = 0
         this.#failure = undefined
         this.#client = client
         this.#changes.tell()
+        const since = performance.now()
         this.#failure = redisError(await gone, endpoint.label)
         this.#client = undefined
+        // One that takes connections and does not keep them, as a replica is left at the first write, is not asked at once.
+        this.#tries = performance.now() - since < maxReconnectDelayMs ? this.#tries + 1 : 0
         client.destroy()
         if (!signal.aborted) log.warn('connection lost', { to: endpoint.label, error: this.#failure })
       } catch (error) {

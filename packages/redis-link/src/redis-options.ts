@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'node:tls'
-import { ServiceError } from '@micrograft/contracts'
+import { aTimer, requireNumbers, ServiceError } from '@micrograft/contracts'
 
 /** How a server is reached. */
 export interface RedisOptions {
@@ -68,16 +68,14 @@ export interface RedisEndpoint {
 
 /** @throws `invalid-option` for an address or a number that is none. */
 export function redisEndpoints(what: string, options: RedisDefaults): readonly RedisEndpoint[] {
-  for (const name of ['connectTimeoutMs', 'commandTimeoutMs', 'maxReconnectDelayMs'] as const)
-    requireAbove0(what, name, options[name])
-  if (options.addresses.length === 0) throw invalidOption(what, 'addresses are empty; give at least one')
+  requireNumbers(what, options, {
+    connectTimeoutMs: aTimer,
+    commandTimeoutMs: aTimer,
+    maxReconnectDelayMs: aTimer,
+  })
+  if (!Array.isArray(options.addresses) || options.addresses.length === 0)
+    throw invalidOption(what, 'addresses are empty; give at least one')
   return options.addresses.map((address, index) => endpoint(what, options, address, index))
-}
-
-/** @throws `invalid-option` unless `value` is a whole number from 1 up. */
-export function requireAbove0(what: string, name: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw invalidOption(what, `${name} is ${String(value)}; give a whole number from 1 up`)
 }
 
 export function invalidOption(what: string, message: string): ServiceError {
@@ -86,6 +84,7 @@ export function invalidOption(what: string, message: string): ServiceError {
 
 function endpoint(what: string, options: RedisDefaults, address: string, index: number): RedisEndpoint {
   const shared = { ...login(options.username, options.password), ...database(what, options.database) }
+  if (address === 'unix:') throw invalidOption(what, `address ${index + 1} has no path; use unix:/path`)
   if (address.startsWith('unix:'))
     return { ...shared, label: address, socket: { path: address.slice('unix:'.length), tls: false } }
   const url = parse(address)
@@ -97,7 +96,8 @@ function endpoint(what: string, options: RedisDefaults, address: string, index: 
   const path = url.pathname.slice(1)
   return {
     ...shared,
-    ...(url.password || url.username ? login(text(url.username) || undefined, text(url.password)) : {}),
+    ...(url.username ? login(text(url.username), undefined) : {}),
+    ...(url.password ? login(undefined, text(url.password)) : {}),
     ...(path ? database(what, path) : {}),
     label: url.host,
     socket: secure ? { ...options.tls, host, port, tls: true } : { host, port },
@@ -108,7 +108,9 @@ function parse(address: string): URL | undefined {
   try {
     const url = new URL(address.includes('://') ? address : `redis://${address}`)
     text(url.username + url.password)
-    return ['redis:', 'rediss:'].includes(url.protocol) && url.hostname ? url : undefined
+    // What others write after a question mark would be passed over in silence.
+    const plain = url.search === '' && url.hash === ''
+    return ['redis:', 'rediss:'].includes(url.protocol) && url.hostname && plain ? url : undefined
   } catch {
     return undefined
   }

@@ -12,22 +12,26 @@ export function pause(delayMs: number, signal: AbortSignal): Promise<void> {
   })
 }
 
-/** `work`, or the error that `late` gives when the time is over, or the signal's reason. The work itself goes on. */
+/** `work`, or the error that `late` gives when the time is over, or the signal's reason after `onAbort`. The work itself goes on. */
 export function inTime<T>(
   work: Promise<T>,
   timeoutMs: number,
   late: () => Error,
   signal: AbortSignal | undefined,
+  onAbort: () => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => end(() => reject(signal?.reason as Error))
+    const abort = () => {
+      onAbort()
+      end(() => reject(signal?.reason as Error))
+    }
     const timer = setTimeout(() => end(() => reject(late())), timeoutMs)
     const end = (settle: () => void) => {
       clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
+      signal?.removeEventListener('abort', abort)
       settle()
     }
-    signal?.addEventListener('abort', onAbort, { once: true })
+    signal?.addEventListener('abort', abort, { once: true })
     work.then(
       (value) => end(() => resolve(value)),
       (error: unknown) => end(() => reject(error as Error)),

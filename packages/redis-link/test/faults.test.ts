@@ -86,6 +86,64 @@ test(
   },
 )
 
+test(
+  'gives a silent server up also where nobody waits for as long as it may be silent',
+  { skip },
+  async () => {
+    await using link = await open()
+    server.pause()
+    try {
+      const end = performance.now() + 5000
+      while (link.isConnected) {
+        const asked = ask(link, ['PING'], { signal: AbortSignal.timeout(20) })
+        await assert.rejects(asked)
+        assert.ok(performance.now() < end, 'it is given up')
+      }
+    } finally {
+      server.resume()
+    }
+    await until('it goes on', async () => (await codeOf(ask(link, ['PING']))) === 'none')
+  },
+)
+
+test('keeps a new connection that those who waited for it have no time left for', { skip }, async () => {
+  await using faulty = await FaultyLink.to(server.port)
+  await using link = await open({ addresses: [`127.0.0.1:${faulty.port}`] })
+  faulty.delayMs = 40
+  const codes: string[] = []
+  // One begins every few milliseconds: whenever the connection comes, some have just waited too long.
+  const asking = setInterval(
+    () => void codeOf(ask(link, ['PING'], { timeoutMs: 200 })).then((code) => codes.push(code)),
+    3,
+  )
+  try {
+    faulty.reset()
+    await until('they go on', () => codes.slice(-20).filter((code) => code === 'none').length === 20, 10_000)
+  } finally {
+    clearInterval(asking)
+  }
+})
+
+test('does not connect again and again to a server that has become a replica', { skip }, async () => {
+  await using link = await open({ maxReconnectDelayMs: 2000 })
+  const connections = async () => {
+    const stats = await redisCommand(server, 'INFO', 'stats')
+    return Number(/total_connections_received:(\d+)/.exec(stats)?.[1])
+  }
+  const write = () => codeOf(ask(link, ['SET', 'k', '1']))
+  await redisCommand(server, 'REPLICAOF', '127.0.0.1', '1')
+  try {
+    const before = await connections()
+    const end = performance.now() + 1500
+    while (performance.now() < end) assert.equal(await write(), 'unavailable')
+    const made = (await connections()) - before
+    assert.ok(made < 12, `${made} connections were made`)
+  } finally {
+    await redisCommand(server, 'REPLICAOF', 'NO', 'ONE')
+  }
+  await until('it goes on', async () => (await write()) === 'none')
+})
+
 test('is disposed at once while the server stands still', { skip }, async () => {
   const link = await open({ commandTimeoutMs: 60_000 })
   server.pause()

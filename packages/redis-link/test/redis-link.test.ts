@@ -46,12 +46,22 @@ test(
     await ask(byOptions, ['SET', 'mine:k', '1'])
     await using byAddress = await openLink({ addresses: [`redis://ann:p%40ss@127.0.0.1:${server.port}/0`] })
     assert.equal(await ask(byAddress, ['GET', 'mine:k']), '1')
+    await using byBoth = await openLink({
+      addresses: [`redis://ann@127.0.0.1:${server.port}`],
+      password: 'p@ss',
+    })
+    assert.equal(await ask(byBoth, ['ACL', 'WHOAMI']), 'ann')
     await assert.rejects(openLink({ ...login, password: 'secret-guess' }), (error: Error) => {
       assert.equal((error as { code?: string }).code, 'unauthenticated')
       assert.doesNotMatch(error.message, /secret-guess/)
       return true
     })
-    await assert.rejects(ask(byOptions, ['SET', 'other:k', '1']), { code: 'forbidden' })
+    const script = "return redis.call('SET', 'other:k', '1')"
+    for (const command of [
+      ['SET', 'other:k', '1'],
+      ['EVAL', script, '0'],
+    ])
+      await assert.rejects(ask(byOptions, command), { code: 'forbidden' })
   },
 )
 
@@ -145,8 +155,13 @@ test('refuses options that are none, without telling what may be a password', as
     { commandTimeoutMs: 0 },
     { connectTimeoutMs: 0.5 },
     { maxReconnectDelayMs: -1 },
+    // A timer would take it for 1.
+    { commandTimeoutMs: 2 ** 31 },
+    { addresses: '127.0.0.1:1' },
+    { addresses: ['unix:'] },
+    { addresses: ['redis://127.0.0.1:1/0?secret=1'] },
   ]) {
-    await assert.rejects(openLink(options), (error: Error) => {
+    await assert.rejects(openLink(options as RedisOptions), (error: Error) => {
       assert.equal((error as { code?: string }).code, 'invalid-option', JSON.stringify(options))
       assert.ok('database' in options || !error.message.includes('secret'), error.message)
       return true

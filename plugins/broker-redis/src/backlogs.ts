@@ -1,4 +1,4 @@
-import { ServiceError } from '@micrograft/contracts'
+import { ServiceError, type Logger } from '@micrograft/contracts'
 import type { RedisLink } from '@micrograft/redis-link'
 import { sweepScript } from './stream-scripts.js'
 
@@ -8,6 +8,7 @@ export interface BacklogsOptions {
   readonly maxBacklog: number
   readonly sweepMs: number
   readonly forgetConsumersMs: number
+  readonly log: Logger
 }
 
 interface Backlog {
@@ -15,6 +16,8 @@ interface Backlog {
   publishedSince: number
   sweptAt: number
   sweeping: boolean
+  /** Whether the server refused it the last time. */
+  refused: boolean
 }
 
 /** Of so many topics it is known how full they are. */
@@ -56,7 +59,7 @@ export class Backlogs {
   #backlog(key: string): Backlog {
     let backlog = this.#known.get(key)
     if (!backlog) {
-      backlog = { length: 0, publishedSince: 0, sweptAt: -Infinity, sweeping: false }
+      backlog = { length: 0, publishedSince: 0, sweptAt: -Infinity, sweeping: false, refused: false }
       this.#known.set(key, backlog)
       if (this.#known.size > maxTopics) this.#known.delete(this.#known.keys().next().value as string)
     }
@@ -64,15 +67,20 @@ export class Backlogs {
   }
 
   async #sweep(key: string, backlog: Backlog): Promise<void> {
-    const { commands, retainMs, maxBacklog, forgetConsumersMs } = this.#options
+    const { commands, retainMs, maxBacklog, forgetConsumersMs, log } = this.#options
     backlog.sweeping = true
     backlog.publishedSince = 0
     try {
       const args = [retainMs, maxBacklog, forgetConsumersMs].map(String)
       const command = ['EVAL', sweepScript, '1', key, ...args]
       backlog.length = Number(await commands.run((client) => client.sendCommand(command)))
-    } catch {
+      backlog.refused = false
+    } catch (error) {
       // Nobody waits for it; the next message or the next look tries again.
+      const failure = ServiceError.from(error)
+      if (failure.retryable || failure.code === 'closed') return
+      if (!backlog.refused) log.error('cannot take out what is handled', { stream: key, error: failure })
+      backlog.refused = true
     } finally {
       backlog.sweptAt = performance.now()
       backlog.sweeping = false

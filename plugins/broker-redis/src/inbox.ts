@@ -87,7 +87,7 @@ export class Inbox {
     try {
       await handler(delivery)
     } catch (error) {
-      failure = error instanceof Error ? error : new Error(String(error))
+      failure = error instanceof Error ? error : ServiceError.from(error)
       onError(failure, delivery)
     }
     this.#running--

@@ -23,6 +23,8 @@ export class QueueSubscription implements Subscription {
   #last: string
   #claiming: Promise<void> | undefined
   #givingBack = false
+  /** Why taking over what others left failed the last time. */
+  #refused: string | undefined
   #disposed: Promise<void> | undefined
 
   static async open(
@@ -175,12 +177,29 @@ export class QueueSubscription implements Subscription {
       [this.#queue, this.#consumer, ...numbers.map(String)],
       { reply: asBytes },
     )
-      .then((taken) => {
-        for (const [id, redelivered, fields] of taken as [Buffer, number, RawEntry[1]][])
+      .then((reply) => {
+        const [taken, refused] = reply as [[Buffer, number, RawEntry[1]][], Buffer]
+        for (const [id, redelivered, fields] of taken)
           this.#put(readEntry(id.toString(), redelivered, fields))
+        this.#tellRefused(refused.length > 0 ? this.#unburied(refused.toString()) : undefined)
       })
-      .catch(() => undefined)
+      .catch((error: unknown) => {
+        const failure = ServiceError.from(error)
+        if (!failure.retryable && failure.code !== 'closed' && !isGroupMissing(failure))
+          this.#tellRefused(failure)
+      })
       .finally(() => (this.#claiming = undefined))
+  }
+
+  #unburied(reason: string): ServiceError {
+    const { topic, deadKey } = this.#context
+    return new ServiceError('conflict', `a message of ${topic} cannot be put in ${deadKey}: ${reason}`)
+  }
+
+  /** Once for each reason, not for each try. */
+  #tellRefused(failure: ServiceError | undefined): void {
+    if (failure && failure.message !== this.#refused) this.#context.onError(failure, undefined)
+    this.#refused = failure?.message
   }
 
   /** A server that lost its data knows no group: it is made again, where this consumer stood. */

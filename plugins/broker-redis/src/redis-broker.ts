@@ -1,4 +1,7 @@
 import {
+  aCount,
+  aTimer,
+  requireNumbers,
   resolveOptions,
   ServiceError,
   type Broker,
@@ -17,7 +20,6 @@ import {
   redisDefaults,
   redisEndpoints,
   RedisLink,
-  requireAbove0,
   type LinkOptions,
   type RedisOptions,
 } from '@micrograft/redis-link'
@@ -84,27 +86,26 @@ export async function redisBroker(
     },
     options,
   )
-  for (const name of numbers) requireAbove0(what, name, resolved[name])
-  if (!Number.isSafeInteger(resolved.maxLength) || resolved.maxLength < 0)
-    throw invalidOption(what, `maxLength is ${String(resolved.maxLength)}; give a whole number from 0 up`)
+  requireNumbers(what, resolved, ranges)
   if (resolved.redeliveryDelayMs > resolved.claimAfterMs)
     throw invalidOption(what, 'redeliveryDelayMs is above claimAfterMs; give at most as much')
   const link: LinkOptions = { ...resolved, what, endpoints: redisEndpoints(what, resolved), log }
   return new RedisBroker(await RedisLink.open(link, signal), link, resolved, log)
 }
 
-const numbers = [
-  'maxMessageBytes',
-  'prefetch',
-  'maxDeliveries',
-  'redeliveryDelayMs',
-  'redeliveryCheckMs',
-  'claimAfterMs',
-  'maxDeadLetters',
-  'retainMs',
-  'sweepMs',
-  'maxBacklog',
-] as const
+const ranges = {
+  maxMessageBytes: aCount,
+  prefetch: aCount,
+  maxDeliveries: aCount,
+  maxDeadLetters: aCount,
+  retainMs: aCount,
+  maxBacklog: aCount,
+  maxLength: { ...aCount, min: 0 },
+  redeliveryDelayMs: aTimer,
+  redeliveryCheckMs: aTimer,
+  claimAfterMs: aTimer,
+  sweepMs: aTimer,
+}
 
 interface Limits extends SubscriptionLimits {
   readonly prefix: string
@@ -141,6 +142,7 @@ class RedisBroker implements Broker {
     this.#backlogs = new Backlogs({
       ...limits,
       commands,
+      log,
       // Longer than any that lives is silent.
       forgetConsumersMs: Math.max(60_000, 2 * limits.claimAfterMs),
     })

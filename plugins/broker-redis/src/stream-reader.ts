@@ -20,7 +20,9 @@ export interface StreamReaderOptions {
   readonly onError: (error: Error, delivery: undefined) => void
 }
 
-/** Waits where something is wrong that only somebody else can mend. */
+/** Between two reads that fail; twice as long each time. */
+const firstPauseMs = 5
+/** Longest of those. */
 const pauseMs = 1000
 /** Between two tries to wake a read that had not reached the server at the first. */
 const unblockEveryMs = 10
@@ -32,7 +34,8 @@ export class StreamReader {
   readonly #ending = new AbortController()
   readonly #ended: Promise<void>
   #clientId = ''
-  #failing = false
+  /** Reads that have failed since one did not. */
+  #failed = 0
 
   constructor(options: StreamReaderOptions) {
     this.#options = options
@@ -64,7 +67,7 @@ export class StreamReader {
         const reply = await this.#link.run((client) => client.sendCommand(command, asBytes), {
           timeoutMs: blockMs + link.commandTimeoutMs,
         })
-        this.#failing = false
+        this.#failed = 0
         if (!this.#ending.signal.aborted && Array.isArray(reply)) take((reply[1] ?? []) as RawEntry[])
       } catch (error) {
         if (!this.#ending.signal.aborted) await this.#recover(ServiceError.from(error))
@@ -80,10 +83,12 @@ export class StreamReader {
       error = ServiceError.from(failure)
     }
     // Once for each time that it fails, not for each try.
-    if (!this.#failing) this.#options.onError(error, undefined)
-    this.#failing = true
-    if (!['unavailable', 'timeout'].includes(error.code)) return this.#pause(pauseMs)
-    await this.#link.connected().catch(() => this.#pause(unblockEveryMs))
+    if (this.#failed === 0) this.#options.onError(error, undefined)
+    const again = Math.min(pauseMs, firstPauseMs * 2 ** Math.min(this.#failed++, 10))
+    const away = ['unavailable', 'timeout'].includes(error.code) && !this.#link.isConnected
+    // A server that loads its data, or may not write at the moment, is there and says no.
+    if (away) await this.#link.connected().catch(() => this.#pause(unblockEveryMs))
+    else await this.#pause(again)
   }
 
   async #unblock(): Promise<void> {

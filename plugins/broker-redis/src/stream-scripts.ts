@@ -1,7 +1,10 @@
 /** Who holds, in each group, what was rejected or given back and waits to be delivered again. */
 const waitingConsumer = '~waiting'
 
-/** What goes to the dead letters says which queue gave it up, and why. */
+/**
+ * What goes to the dead letters says which queue gave it up, and why. Where it cannot, the message stays, and
+ * this gives the error. Lua hands over no more than some thousand fields, and those of a message are two.
+ */
 const bury = String.raw`
 local function bury(id, deliveries, reason, maxDead)
   local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
@@ -10,8 +13,9 @@ local function bury(id, deliveries, reason, maxDead)
     for _, each in ipairs({ 'queue', ARGV[1], 'id', id, 'deliveries', deliveries, 'reason', reason }) do
       args[#args + 1] = each
     end
-    for _, each in ipairs(entry[2]) do args[#args + 1] = each end
-    redis.call(unpack(args))
+    for i = 1, math.min(#entry[2], 2000) do args[#args + 1] = entry[2][i] end
+    local added = redis.pcall(unpack(args))
+    if type(added) == 'table' and added.err then return added end
   end
   redis.call('XACK', KEYS[1], ARGV[1], id)
 end
@@ -27,15 +31,17 @@ return 1`
 /**
  * KEYS: stream, dead letters. ARGV: queue, consumer, room, claimAfterMs, redeliveryDelayMs, maxDeliveries,
  * maxDeadLetters. Takes over what waits long enough, and what a consumer has left without a sign of life:
- * XAUTOCLAIM with a pause of each message's own. Gives id, earlier deliveries and fields of each.
+ * XAUTOCLAIM with a pause of each message's own. Gives id, earlier deliveries and fields of each, and why
+ * one could not be put with the dead letters, or nothing.
  */
 export const claimScript: string = String.raw`${bury}
 local stream, queue, me = KEYS[1], ARGV[1], ARGV[2]
 local room, claimAfter, delay, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local taken = {}
+local taken, refused = {}, ''
 local function take(id, deliveries)
   if deliveries >= most then
-    bury(id, deliveries, 'its consumers ended or went silent', ARGV[7])
+    local failure = bury(id, deliveries, 'its consumers ended or went silent', ARGV[7])
+    if failure then refused = failure.err end
   elseif #taken < room then
     local claimed = redis.call('XCLAIM', stream, queue, me, 0, id)
     if claimed[1] then taken[#taken + 1] = { id, deliveries, claimed[1][2] } end
@@ -47,7 +53,7 @@ end
 for _, each in ipairs(redis.call('XPENDING', stream, queue, 'IDLE', claimAfter, '-', '+', 1000)) do
   if each[2] ~= '${waitingConsumer}' then take(each[1], each[4]) end
 end
-return taken`
+return { taken, refused }`
 
 /**
  * KEYS: stream, dead letters. ARGV: queue, consumer, id, maxDeliveries, maxDeadLetters, reason. What another
@@ -57,8 +63,7 @@ export const rejectScript: string = String.raw`${bury}
 local held = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])[1]
 if not held then return 0 end
 if held[4] >= tonumber(ARGV[4]) then
-  bury(ARGV[3], held[4], ARGV[6], ARGV[5])
-  return 2
+  return bury(ARGV[3], held[4], ARGV[6], ARGV[5]) or 2
 end
 redis.call('XCLAIM', KEYS[1], ARGV[1], '${waitingConsumer}', 0, ARGV[3], 'JUSTID')
 return 1`

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Broker } from '@micrograft/contracts'
 import { FaultyLink, missing, redisCommand, redisServer, ServerProcess } from '@micrograft/test-support'
-import { pause, until } from '@micrograft/testing'
+import { componentContext, pause, until } from '@micrograft/testing'
 import { bodyOf, message, openBroker } from './support/brokers.js'
 
 const kind = redisServer()
@@ -291,5 +291,108 @@ test(
     link.reset()
     await publisher.publish('t', message('behind'))
     await until('it is delivered', () => to.queue.has('behind') && to.all.has('behind'))
+  },
+)
+
+test('asks a server now and then that is there and does not let it read', { skip }, async () => {
+  const prefix = newPrefix()
+  await using broker = await open(prefix)
+  const got: string[] = []
+  const errors: string[] = []
+  await broker.subscribe('t', async (delivery) => void got.push(bodyOf(delivery)), {
+    queue: 'q',
+    onError: (error) => errors.push((error as { code?: string }).code ?? ''),
+  })
+  await broker.publish('t', message('1'))
+  await until('it is delivered', () => got.length === 1)
+  const reads = async () => {
+    const stats = await redisCommand(server, 'INFO', 'commandstats')
+    const [, calls = '0', rejected = '0'] =
+      /cmdstat_xreadgroup:calls=(\d+).*rejected_calls=(\d+)/.exec(stats) ?? []
+    return Number(calls) + Number(rejected)
+  }
+  // As a primary that has lost its replicas; one that loads its data, or cannot write its disk, says no as well.
+  await redisCommand(server, 'CONFIG', 'SET', 'min-replicas-to-write', '1')
+  try {
+    await until('it is told', () => errors.length > 0)
+    const before = await reads()
+    await pause(1000)
+    const asked = (await reads()) - before
+    assert.ok(asked < 30, `it was asked ${asked} times in a second`)
+    assert.deepEqual(errors, ['unavailable'])
+  } finally {
+    await redisCommand(server, 'CONFIG', 'SET', 'min-replicas-to-write', '0')
+  }
+  await broker.publish('t', message('2'))
+  await until('it goes on', () => got.length === 2)
+})
+
+test('goes on with others where the dead letters cannot be written, and says so', { skip }, async () => {
+  const prefix = newPrefix()
+  await using broker = await open(prefix, { claimAfterMs: 100, maxDeliveries: 1 })
+  const first = await broker.subscribe('t', async () => undefined, { queue: 'q' })
+  await first[Symbol.asyncDispose]()
+  for (const each of ['poison', 'good']) await broker.publish('t', message(each))
+  // As two consumers that have died: one before it could answer, one before it was handed anything.
+  await redisCommand(server, 'XREADGROUP', 'GROUP', 'q', 'died', 'COUNT', '1', 'STREAMS', `${prefix}t`, '>')
+  await redisCommand(server, 'XREADGROUP', 'GROUP', 'q', 'other', 'COUNT', '1', 'STREAMS', `${prefix}t`, '>')
+  const pending = await redisCommand(server, 'XPENDING', `${prefix}t`, 'q', '-', '+', '1', 'other')
+  const [id = ''] = /\d+-\d+/.exec(pending) ?? []
+  await redisCommand(server, 'XCLAIM', `${prefix}t`, 'q', 'other', '0', id, 'RETRYCOUNT', '0')
+  await redisCommand(server, 'SET', `${prefix}t:dead`, 'of somebody else')
+  const got: string[] = []
+  const errors: string[] = []
+  await broker.subscribe('t', async (delivery) => void got.push(bodyOf(delivery)), {
+    queue: 'q',
+    onError: (error) => errors.push(error.message),
+  })
+  await until('the good one is delivered', () => got.length === 1)
+  assert.deepEqual(got, ['good'])
+  await until('it is told', () => errors.length > 0)
+  assert.match(errors[0] ?? '', /cannot be put in faults-\d+:t:dead: WRONGTYPE/)
+  await pause(300)
+  assert.equal(errors.length, 1)
+  await redisCommand(server, 'DEL', `${prefix}t:dead`)
+  const dead = async () => redisCommand(server, 'XLEN', `${prefix}t:dead`)
+  await until('it is with the dead letters', async () => (await dead()) === ':1')
+})
+
+test('gives up a message of more fields than a script takes', { skip }, async () => {
+  const prefix = newPrefix()
+  await using broker = await open(prefix, { maxDeliveries: 1 })
+  await broker.subscribe('t', () => Promise.reject(new Error('cannot')), {
+    queue: 'q',
+    onError: () => undefined,
+  })
+  const more = Array.from({ length: 9000 }, (_, i) => String(i))
+  await redisCommand(server, 'XADD', `${prefix}t`, '*', 'body', 'many', ...more)
+  const dead = async () => redisCommand(server, 'XLEN', `${prefix}t:dead`)
+  await until('it is with the dead letters', async () => (await dead()) === ':1')
+})
+
+test(
+  'says once where a user may not take out what is handled, or take over what others left',
+  { skip },
+  async () => {
+    const prefix = newPrefix()
+    const rules = ['on', '>right', '~*', '&*', '+@all']
+    await redisCommand(server, 'ACL', 'SETUSER', 'cleo', ...rules, '-xtrim', '-xpending')
+    const logged: string[] = []
+    const { log, ...context } = componentContext()
+    const hear = { ...log, error: (event: string) => void logged.push(event) }
+    const login = { username: 'cleo', password: 'right', sweepMs: 20 }
+    await using broker = await openBroker(server, prefix, login, { ...context, log: hear })
+    const errors: unknown[] = []
+    const got: string[] = []
+    await broker.subscribe('t', async (delivery) => void got.push(bodyOf(delivery)), {
+      queue: 'q',
+      onError: (error) => errors.push((error as { code?: string }).code),
+    })
+    for (const each of ['1', '2']) await broker.publish('t', message(each))
+    await until('they are delivered', () => got.length === 2)
+    await until('both are told', () => errors.length > 0 && logged.length > 0)
+    await pause(200)
+    assert.deepEqual(errors, ['forbidden'])
+    assert.deepEqual(logged, ['cannot take out what is handled'])
   },
 )

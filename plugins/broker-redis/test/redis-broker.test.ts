@@ -369,6 +369,7 @@ test('refuses a message above its limit with too-large, and options that are non
     { maxDeliveries: 0 },
     { maxLength: -1 },
     { redeliveryDelayMs: 100, claimAfterMs: 50 },
+    { sweepMs: 2 ** 31 },
     { unknown: 1 },
   ])
     await assert.rejects(open(prefix, options), { code: 'invalid-option' }, JSON.stringify(options))

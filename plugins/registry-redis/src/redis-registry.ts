@@ -1,4 +1,7 @@
 import {
+  aCount,
+  aTimer,
+  requireNumbers,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -12,13 +15,7 @@ import {
   type WatchOptions,
 } from '@micrograft/contracts'
 import { compare, mergeRecords, nodeRecords, type NodeRecord, type NodeWatcher } from '@micrograft/plugin-kit'
-import {
-  redisDefaults,
-  redisEndpoints,
-  RedisLink,
-  requireAbove0,
-  type RedisOptions,
-} from '@micrograft/redis-link'
+import { redisDefaults, redisEndpoints, RedisLink, type RedisOptions } from '@micrograft/redis-link'
 import { NodeCommands } from './node-commands.js'
 import { NodeView } from './node-view.js'
 import { OwnNodes, type OwnNode } from './own-nodes.js'
@@ -49,8 +46,7 @@ export async function redisRegistry(
     { ...redisDefaults, prefix: 'micrograft:registry:', sweepMs: 1000, maxRecordBytes: 262_144 },
     options,
   )
-  requireAbove0(what, 'sweepMs', resolved.sweepMs)
-  requireAbove0(what, 'maxRecordBytes', resolved.maxRecordBytes)
+  requireNumbers(what, resolved, { sweepMs: aTimer, maxRecordBytes: aCount })
   const endpoints = redisEndpoints(what, resolved)
   let registry: RedisRegistry | undefined
   const link = await RedisLink.open(

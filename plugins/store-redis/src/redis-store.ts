@@ -1,4 +1,6 @@
 import {
+  aCount,
+  requireNumber,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -16,7 +18,6 @@ import {
   redisDefaults,
   redisEndpoints,
   RedisLink,
-  requireAbove0,
   type RedisOptions,
 } from '@micrograft/redis-link'
 import { FirstKeys } from './first-keys.js'
@@ -46,7 +47,7 @@ export async function redisStore(
     options,
   )
   const { prefix, table, maxValueBytes } = resolved
-  requireAbove0(what, 'maxValueBytes', maxValueBytes)
+  requireNumber(`maxValueBytes of ${what}`, maxValueBytes, aCount)
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(table))
     throw invalidOption(
       what,

@@ -1,4 +1,4 @@
-import type { Broker, Delivery } from '@micrograft/contracts'
+import type { Broker, ComponentContext, Delivery } from '@micrograft/contracts'
 import { Plugin } from '@micrograft/broker-redis'
 import type { TestServer } from '@micrograft/test-support'
 import { componentContext } from '@micrograft/testing'
@@ -8,6 +8,7 @@ export async function openBroker(
   { address }: Pick<TestServer, 'address'>,
   prefix: string,
   options: object = {},
+  context: ComponentContext = componentContext(),
 ): Promise<Broker> {
   const all = {
     addresses: [address],
@@ -19,7 +20,7 @@ export async function openBroker(
     maxReconnectDelayMs: 100,
     ...options,
   }
-  return Plugin.newFunc(all as never, componentContext())
+  return Plugin.newFunc(all as never, context)
 }
 
 export function message(body: string): {
