@@ -30,11 +30,17 @@ export class Acknowledgements {
     })
   }
 
-  /** Notes a message. @returns what to call once it is handled, or `undefined` where it is known already. */
-  receive(id: number): (() => void) | undefined {
+  /**
+   * Notes a message.
+   *
+   * @param dup Whether the server says that it has sent it before (MQTT 5 §3.3.1.1). Where it does not, its
+   *   number is known from a message that the server has forgotten, as one may that was killed.
+   * @returns what to call once it is handled, or `undefined` where it is known already.
+   */
+  receive(id: number, dup: boolean): (() => void) | undefined {
     const { stream } = this.#client
     const known = this.#received.get(id)
-    const again = known !== undefined && known.stream !== stream
+    const again = dup && known !== undefined && known.stream !== stream
     const received: Received = again ? known : { stream, handled: false }
     received.stream = stream
     this.#received.delete(id)

@@ -2,11 +2,22 @@ import { ServiceError, type BrokerMessage } from '@micrograft/contracts'
 import type { IPublishPacket } from 'mqtt'
 import { maxHeaderBytes } from './mqtt-options.js'
 
-/** Headers are user properties, MQTT 5 §3.3.2.3.7. @throws `too-large`. */
+/** What a server may end the connection over, MQTT 5 §1.5.4: control characters, and what is no character. */
+// eslint-disable-next-line no-control-regex
+const notToBeSent = /[\0-\x1f\x7f-\x9f\p{Surrogate}\p{Noncharacter_Code_Point}]/u
+
+/** Headers are user properties, MQTT 5 §3.3.2.3.7. @throws `too-large`, `bad-request`. */
 export function encodeHeader(topic: string, header: BrokerMessage['header']): Record<string, string> {
   // Names are a publisher's: none may meet a prototype.
   const properties = Object.create(null) as Record<string, string>
-  for (const name of Object.keys(header)) properties[name] = header[name] as string
+  for (const name of Object.keys(header)) {
+    const value = (properties[name] = header[name] as string)
+    if (notToBeSent.test(name) || notToBeSent.test(value))
+      throw new ServiceError(
+        'bad-request',
+        `the header ${JSON.stringify(name.slice(0, 64))} of a message for ${topic} has a character that MQTT does not carry; encode it`,
+      )
+  }
   const sizes = Object.entries(properties).map(([name, value]) => [
     Buffer.byteLength(name),
     Buffer.byteLength(value),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { ServiceError } from '@micrograft/contracts'
-import { connect, type IClientOptions, type MqttClient } from 'mqtt'
+import { connect, ReasonCodes, type IClientOptions, type MqttClient } from 'mqtt'
 import { loginError } from './mqtt-error.js'
 
 export interface MqttLinkOptions {
@@ -32,6 +32,13 @@ export class MqttLink implements AsyncDisposable {
     this.client.on('error', (error) => {
       this.#failure = loginError(error, `cannot reach the MQTT server at ${label}`)
       this.#failed?.(this.#failure)
+    })
+    this.client.on('disconnect', ({ reasonCode = 0 }) => {
+      const reason = (ReasonCodes as Readonly<Record<number, string>>)[reasonCode] ?? `reason ${reasonCode}`
+      this.#failure = new ServiceError(
+        'unavailable',
+        `the MQTT server at ${label} ended the connection: ${reason}`,
+      )
     })
     this.client.on('close', () => {
       // Each try to connect that fails ends here too.

@@ -1,5 +1,12 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
-import { resolveOptions, ServiceError, type Resolved } from '@micrograft/contracts'
+import {
+  aCount,
+  aTimer,
+  requireNumbers,
+  resolveOptions,
+  ServiceError,
+  type Resolved,
+} from '@micrograft/contracts'
 import type { IClientOptions } from 'mqtt'
 
 export type MqttTlsOptions = Pick<
@@ -66,19 +73,15 @@ export const maxHeaderBytes = 524_288
 /** @throws `invalid-option` for a name that is unknown and for a number or text that cannot be. */
 export function resolveSettings(options: MqttBrokerOptions | undefined): Settings {
   const settings: Settings = resolveOptions(what, defaults, options)
-  for (const [name, least] of [
-    ['connectTimeoutMs', 1],
-    ['publishTimeoutMs', 1],
-    ['keepAliveMs', 1],
-    ['sessionExpiryMs', 0],
-    ['drainMs', 0],
-    ['maxMessageBytes', 1],
-    ['maxPending', 1],
-  ] as const) {
-    const value = settings[name]
-    if (!Number.isSafeInteger(value) || value < least)
-      throw wrong(`${name} is ${String(value)}; give a whole number from ${least} up`)
-  }
+  requireNumbers(what, settings, {
+    connectTimeoutMs: aTimer,
+    publishTimeoutMs: aTimer,
+    keepAliveMs: { ...aTimer, max: 65_535_000 },
+    sessionExpiryMs: { ...aTimer, min: 0, max: 4_294_967_295_000 },
+    drainMs: { ...aTimer, min: 0 },
+    maxMessageBytes: { ...aCount, max: 267_386_880 },
+    maxPending: aCount,
+  })
   if (!/^[A-Za-z0-9._/-]{0,128}$/.test(settings.prefix))
     throw wrong('prefix is none; use at most 128 letters, digits, ".", "_", "-" and "/"')
   return settings
@@ -86,6 +89,7 @@ export function resolveSettings(options: MqttBrokerOptions | undefined): Setting
 
 /** What the library connects with. @throws `invalid-option` for an address that is none. */
 export function clientOptions(settings: Settings): IClientOptions {
+  if (!Array.isArray(settings.addresses)) throw wrong('addresses are no list')
   const urls = settings.addresses.map(parse)
   const [first] = urls
   if (!first) throw wrong('addresses are empty; give at least one')

@@ -29,6 +29,7 @@ export class MqttSender implements AsyncDisposable {
   readonly #waiting = new Set<() => void>()
   #pending = 0
   #inFlight = 0
+  #closed = false
   #idle: (() => void) | undefined
 
   constructor(options: MqttSenderOptions) {
@@ -70,6 +71,8 @@ export class MqttSender implements AsyncDisposable {
       const timer = setTimeout(() => end(() => reject(late())), timeoutMs)
       const abort = () => end(() => reject(signal?.reason))
       const start = () => {
+        if (this.#closed)
+          return end(() => reject(new ServiceError('closed', `${what}: the mqtt broker was closed`)))
         sent = true
         this.#publish(what, message).then(
           () => end(resolve),
@@ -82,10 +85,12 @@ export class MqttSender implements AsyncDisposable {
     })
   }
 
-  /** Waits a while for what is to be taken. */
+  /** Waits a while for what is to be taken; what was not sent by then will not be. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#pending > 0)
       await atMost(closeTimeoutMs, new Promise<void>((resolve) => (this.#idle = resolve)))
+    this.#closed = true
+    for (const start of this.#waiting) start()
   }
 
   #next(): void {
@@ -99,7 +104,8 @@ export class MqttSender implements AsyncDisposable {
   }
 
   async #publish(what: string, { topic, body, properties, bytes }: Outgoing): Promise<void> {
-    const { client } = this.#options.link
+    const { link } = this.#options
+    const { client } = link
     // The library does not write a packet whose user properties are none.
     const some = Object.keys(properties).length > 0 ? { properties: { userProperties: properties } } : {}
     const largest = client.serverProperties?.maximumPacketSize
@@ -109,8 +115,12 @@ export class MqttSender implements AsyncDisposable {
     try {
       await new Promise<void>((resolve, reject) => {
         client.publish(topic, body, { qos: 1, ...some }, (error) => {
-          if (error) reject(mqttError(error, what))
-          else resolve()
+          if (!error) resolve()
+          else if (client.connected) reject(mqttError(error, what))
+          else
+            reject(
+              new ServiceError('unavailable', `${what}: ${link.unavailable().message}`, { cause: error }),
+            )
         })
       })
     } finally {

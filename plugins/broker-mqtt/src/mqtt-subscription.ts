@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { ServiceError, type Delivery, type DeliveryHandler, type Subscription } from '@micrograft/contracts'
+import { abortable } from '@micrograft/plugin-kit'
 import type { IClientOptions, IPublishPacket } from 'mqtt'
 import { Acknowledgements } from './acknowledgements.js'
 import { decodeMessage } from './message.js'
@@ -28,6 +29,9 @@ interface Waiting {
 /** Most messages without an acknowledgement that wait for the handler: others publish them, and the server holds none back. */
 const maxWaiting = 1024
 
+/** Pause before a subscription is asked for again that the server refused, in milliseconds. */
+const subscribeAgainMs = 1000
+
 /** Says to the library that a message is not answered by it. */
 const answeredLater = new Error('the message is acknowledged when it is handled')
 
@@ -47,6 +51,7 @@ export class MqttSubscription implements Subscription {
   #over = false
   #reachedMarker: (() => void) | undefined
   #idle: (() => void) | undefined
+  #later: NodeJS.Timeout | undefined
   #disposed: Promise<void> | undefined
 
   constructor(options: MqttSubscriptionOptions) {
@@ -70,7 +75,7 @@ export class MqttSubscription implements Subscription {
   async opened(signal: AbortSignal): Promise<void> {
     try {
       await this.#link.open(signal)
-      await unlessAborted(signal, this.#subscribe())
+      await abortable(this.#subscribe(), signal)
       this.#link.client.on('connect', () => this.#subscribeAgain())
     } catch (error) {
       void this[Symbol.asyncDispose]()
@@ -89,17 +94,20 @@ export class MqttSubscription implements Subscription {
 
   /**
    * Also where the server says that it has the session: Mosquitto 2.0 says so after a restart, and has
-   * forgotten its shared subscriptions.
+   * forgotten its shared subscriptions. Where it refuses, it is asked until it does not.
    */
-  #subscribeAgain(): void {
+  #subscribeAgain(tries = 1): void {
+    clearTimeout(this.#later)
     if (this.#disposed) return
     this.#subscribe().catch((error: unknown) => {
-      if (this.#link.client.connected)
-        this.#tell(mqttError(error, `cannot subscribe to ${this.topic} again`), undefined)
+      if (!this.#link.client.connected || this.#disposed) return
+      if (tries === 1) this.#tell(mqttError(error, `cannot subscribe to ${this.topic} again`), undefined)
+      this.#later = setTimeout(() => this.#subscribeAgain(tries + 1), subscribeAgainMs).unref()
     })
   }
 
   async #dispose(): Promise<void> {
+    clearTimeout(this.#later)
     const { queue, drainMs } = this.#options
     const { client } = this.#link
     if (queue !== undefined && client.connected) await atMost(drainMs, this.#drain())
@@ -136,8 +144,8 @@ export class MqttSubscription implements Subscription {
   }
 
   #receive(packet: IPublishPacket): void {
-    const { qos, messageId = 0, topic } = packet
-    const handled = qos === 0 ? () => undefined : this.#acknowledgements.receive(messageId)
+    const { qos, messageId = 0, topic, dup } = packet
+    const handled = qos === 0 ? () => undefined : this.#acknowledgements.receive(messageId, dup)
     if (!handled || this.#over) return
     if (topic === this.#marker) {
       handled()
@@ -173,7 +181,7 @@ export class MqttSubscription implements Subscription {
     try {
       await this.#options.handler(delivery)
     } catch (error) {
-      this.#tell(error instanceof Error ? error : new Error(String(error)), delivery)
+      this.#tell(error instanceof Error ? error : ServiceError.from(error), delivery)
     }
     // MQTT has no way to have it delivered again: not to answer would stop all that comes behind it.
     handled()
@@ -192,19 +200,5 @@ export class MqttSubscription implements Subscription {
     } catch {
       // Whoever is told of errors must not make more of them.
     }
-  }
-}
-
-async function unlessAborted(signal: AbortSignal, work: Promise<unknown>): Promise<void> {
-  let abort = () => undefined as void
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-  })
-  try {
-    await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }

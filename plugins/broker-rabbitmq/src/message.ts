@@ -21,8 +21,9 @@ export function encodeHeaders(topic: string, header: BrokerMessage['header']): R
   let bytes = 0
   for (const name of Object.keys(header)) {
     const value = header[name] as string
-    bytes += name.length + Buffer.byteLength(value) + 8
-    if (name.length > 255 || bytes > maxHeaderBytes)
+    const nameBytes = Buffer.byteLength(name)
+    bytes += nameBytes + Buffer.byteLength(value) + 8
+    if (nameBytes > 255 || bytes > maxHeaderBytes)
       throw new ServiceError(
         'too-large',
         `the header of a message for ${topic} is too large; a name has at most 255 bytes and all of it ${maxHeaderBytes}`,
@@ -38,13 +39,18 @@ export function decodeMessage(topic: string, { headers = {}, body, ...fields }: 
   let before = 0
   for (const [name, value] of Object.entries(headers) as [string, unknown][]) {
     const lower = name.toLowerCase()
-    if (lower === redeliveredHeader) before = Number(value) || 0
+    if (lower === redeliveredHeader) before = countOf(value)
     else if (lower !== 'micro-topic' && isPublishers(name) && typeof value !== 'object')
       header[lower] = String(value)
   }
   // A quorum queue counts; a classic one says that it happened.
-  const count = Number(headers['x-delivery-count'] ?? (fields.redelivered ? 1 : 0))
+  const count = countOf(headers['x-delivery-count'] ?? (fields.redelivered ? 1 : 0))
   return { topic, message: { header, body: bytesOf(body) }, redelivered: before + count }
+}
+
+/** Publishers can write these headers too: what is no count is none. */
+function countOf(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0
 }
 
 /** Whether the publisher wrote a header, and not the server or this broker about earlier deliveries. */
@@ -52,7 +58,7 @@ export function isPublishers(name: string): boolean {
   return !/^x-(death|first-death-|last-death-|delivery-count)/.test(name) && name !== pauseHeader
 }
 
-/** The library reads what others mark as text or JSON. */
+/** Where the link does not keep it from that, the library reads what others mark as text or JSON. */
 export function bytesOf(body: unknown): Uint8Array {
   if (body instanceof Uint8Array) return body
   return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))

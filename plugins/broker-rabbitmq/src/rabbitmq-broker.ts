@@ -77,6 +77,9 @@ class RabbitmqBroker implements Broker {
       topology: { exchanges: [{ exchange: settings.exchange, type: 'topic', durable: true }] },
     })
     this.#retries = new Retries(settings, publishing)
+    consuming.connection.on('connection', () => {
+      for (const each of this.#subscriptions) each.tellNextFailure()
+    })
   }
 
   /** An abort leaves open whether the message goes out. */

@@ -12,6 +12,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   NACK: 'overloaded',
   NOT_IMPLEMENTED: 'unsupported',
   INTERNAL_ERROR: 'internal',
+  CLOSED: 'closed',
   FRAME_ERROR: 'protocol',
   SYNTAX_ERROR: 'protocol',
   COMMAND_INVALID: 'protocol',

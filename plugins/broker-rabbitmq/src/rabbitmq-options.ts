@@ -1,5 +1,12 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
-import { resolveOptions, ServiceError, type Resolved } from '@micrograft/contracts'
+import {
+  aCount,
+  aTimer,
+  requireNumbers,
+  resolveOptions,
+  ServiceError,
+  type Resolved,
+} from '@micrograft/contracts'
 import type { ConnectionOptions } from 'rabbitmq-client'
 
 export type RabbitmqTlsOptions = Pick<
@@ -34,7 +41,7 @@ export interface RabbitmqBrokerOptions {
   readonly heartbeatMs?: number | undefined
   /** Largest body, in bytes; keep the server's `max_message_size` above it. @default 4_194_304 (4 MiB) */
   readonly maxMessageBytes?: number | undefined
-  /** Most messages that wait to be confirmed; a publisher is told `overloaded` above it. @default 10_000 */
+  /** Most messages that wait to be confirmed, also those whose callers were told `timeout`; a publisher is told `overloaded` above it. @default 10_000 */
   readonly maxPending?: number | undefined
   /** Pause before a message whose handler rejected is delivered again, in milliseconds; it doubles each time. @default 1000 */
   readonly retryMs?: number | undefined
@@ -71,17 +78,16 @@ const what = 'the options of the rabbitmq broker'
 /** @throws `invalid-option` for a name that is unknown and for a number or text that cannot be. */
 export function resolveSettings(options: RabbitmqBrokerOptions | undefined): Settings {
   const settings: Settings = resolveOptions(what, defaults, options)
-  for (const name of [
-    'connectTimeoutMs',
-    'publishTimeoutMs',
-    'heartbeatMs',
-    'maxMessageBytes',
-    'maxPending',
-    'retryMs',
-    'maxRetryMs',
-  ] as const)
-    requireWhole(name, settings[name], 1)
-  requireWhole('maxRedeliveries', settings.maxRedeliveries, 0)
+  requireNumbers(what, settings, {
+    connectTimeoutMs: aTimer,
+    publishTimeoutMs: aTimer,
+    heartbeatMs: aTimer,
+    retryMs: aTimer,
+    maxRetryMs: aTimer,
+    maxMessageBytes: aCount,
+    maxPending: aCount,
+    maxRedeliveries: { ...aCount, min: 0 },
+  })
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(settings.exchange) || settings.exchange.startsWith('amq.'))
     throw wrong('exchange is none; use 1 to 64 letters, digits, ".", "_" and "-", not beginning with "amq."')
   if (settings.queueType !== 'classic' && settings.queueType !== 'quorum')
@@ -91,6 +97,7 @@ export function resolveSettings(options: RabbitmqBrokerOptions | undefined): Set
 
 /** What the library connects with. @throws `invalid-option` for an address that is none. */
 export function connectionOptions(settings: Settings): ConnectionOptions {
+  if (!Array.isArray(settings.addresses)) throw wrong('addresses are no list')
   const urls = settings.addresses.map(parse)
   const [first] = urls
   if (!first) throw wrong('addresses are empty; give at least one')
@@ -135,11 +142,6 @@ function parse(address: string, index = 0): URL {
   }
   // Not quoted: it may hold a password.
   throw wrong(`address ${index + 1} is none; use host:port or amqp://host:port/vhost`)
-}
-
-function requireWhole(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least)
-    throw wrong(`${name} is ${String(value)}; give a whole number from ${least} up`)
 }
 
 function wrong(message: string): ServiceError {

@@ -1,4 +1,6 @@
+import { ServiceError } from '@micrograft/contracts'
 import type { Delivery, DeliveryHandler, Subscription } from '@micrograft/contracts'
+import { abortable } from '@micrograft/plugin-kit'
 import { ConsumerStatus, type AsyncMessage, type Connection, type Consumer } from 'rabbitmq-client'
 import { atMost, closeTimeoutMs } from './link.js'
 import { decodeMessage } from './message.js'
@@ -23,6 +25,8 @@ export interface RabbitmqSubscriptionOptions {
 export class RabbitmqSubscription implements Subscription {
   readonly topic: string
   readonly #options: RabbitmqSubscriptionOptions
+  /** Of the server; without a queue name each connection has another. */
+  readonly #queueName: string | undefined
   readonly #consumer: Consumer
   readonly #ended = new AbortController()
   #running = 0
@@ -32,28 +36,37 @@ export class RabbitmqSubscription implements Subscription {
   constructor(options: RabbitmqSubscriptionOptions) {
     this.topic = options.topic
     this.#options = options
-    const { connection, concurrency } = options
+    const { connection, concurrency, queue, topic, settings } = options
+    if (queue !== undefined) this.#queueName = queueName(settings.exchange, queue, topic)
     this.#consumer = connection.createConsumer(
       { ...this.#queue(), concurrency, qos: { prefetchCount: concurrency } },
       (message) => this.#handle(message),
     )
     this.#consumer.on('error', (error: unknown) => {
+      if ((error as { code?: string }).code === 'CANCEL_FORCED') this.tellNextFailure()
       if (!this.#ended.signal.aborted)
         this.#tell(rabbitmqError(error, `the subscription to ${this.topic} failed`), undefined)
     })
   }
 
+  /**
+   * The library tries again and again to make the consumer and tells of the first failure in a row, as
+   * which it counts what went before: that the server ended it, or that the connection was lost.
+   */
+  tellNextFailure(): void {
+    ;(this.#consumer as unknown as { _retryCount: number })._retryCount = 1
+  }
+
   /** Resolves when messages come. @throws what the server answers, `unavailable`, or the signal's reason. */
   async opened(signal: AbortSignal): Promise<void> {
     try {
-      await new Promise<void>((resolve, reject) => {
+      const ready = new Promise<void>((resolve, reject) => {
         this.#consumer.once('ready', resolve)
         this.#consumer.once('error', (error: unknown) =>
           reject(rabbitmqError(error, `cannot subscribe to ${this.topic}`)),
         )
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-        if (signal.aborted) reject(signal.reason)
       })
+      await abortable(ready, signal)
     } catch (error) {
       void this[Symbol.asyncDispose]()
       throw error
@@ -74,8 +87,9 @@ export class RabbitmqSubscription implements Subscription {
   }
 
   #queue(): object {
-    const { topic, queue, settings } = this.#options
+    const { topic, settings } = this.#options
     const { exchange, queueType } = settings
+    const queue = this.#queueName
     const exchanges = [{ exchange, type: 'topic', durable: true }]
     // The server names it anew on each connection: the old one may be locked for a while yet.
     if (queue === undefined)
@@ -84,13 +98,12 @@ export class RabbitmqSubscription implements Subscription {
         queueOptions: { exclusive: true, autoDelete: true },
         queueBindings: [{ exchange, routingKey: topic }],
       }
-    const name = queueName(exchange, queue, topic)
     const kind = queueType === 'quorum' ? { arguments: { 'x-queue-type': 'quorum' } } : {}
     return {
       exchanges,
-      queue: name,
+      queue,
       queueOptions: { durable: true, ...kind },
-      queueBindings: [{ exchange, queue: name, routingKey: topic }],
+      queueBindings: [{ exchange, queue, routingKey: topic }],
     }
   }
 
@@ -103,7 +116,7 @@ export class RabbitmqSubscription implements Subscription {
         await this.#options.handler(delivery)
         return ConsumerStatus.ACK
       } catch (thrown) {
-        const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+        const error = thrown instanceof Error ? thrown : ServiceError.from(thrown)
         this.#tell(error, delivery)
         return await this.#putAside(message, delivery, error)
       }
@@ -116,7 +129,9 @@ export class RabbitmqSubscription implements Subscription {
     const { retries, settings } = this.#options
     const { redelivered } = delivery
     try {
-      await retries.put({ message, queue: this.#consumer.queue, topic: this.topic, redelivered, error })
+      // The library forgets a queue while it makes it again.
+      const queue = this.#queueName ?? this.#consumer.queue
+      await retries.put({ message, queue, topic: this.topic, redelivered, error })
       return ConsumerStatus.ACK
     } catch (failure) {
       this.#tell(rabbitmqError(failure, `cannot put a message of ${this.topic} aside`), delivery)

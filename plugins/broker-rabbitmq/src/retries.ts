@@ -1,3 +1,4 @@
+import type { ServiceError } from '@micrograft/contracts'
 import type { AsyncMessage } from 'rabbitmq-client'
 import type { Link } from './link.js'
 import { bytesOf, isPublishers, pauseHeader, redeliveredHeader } from './message.js'
@@ -35,7 +36,7 @@ export class Retries implements AsyncDisposable {
   /** Resolves when the server has it: the message may be acknowledged then. */
   async put({ message, queue, topic, redelivered, error }: Rejected): Promise<void> {
     const { exchange, maxRedeliveries, retryMs, maxRetryMs } = this.#settings
-    this.#sender ??= this.#newSender()
+    const sender = (this.#sender ??= this.#newSender())
     const headers = Object.fromEntries(
       Object.entries(message.headers ?? {}).filter(([name]) => isPublishers(name)),
     )
@@ -60,11 +61,23 @@ export class Retries implements AsyncDisposable {
           },
         }
     const body = bytesOf(message.body)
-    await this.#sender.send(
-      `cannot put a message of ${topic} aside`,
-      { ...envelope, durable: true },
-      Buffer.from(body.buffer, body.byteOffset, body.byteLength),
-    )
+    try {
+      await sender.send(
+        `cannot put a message of ${topic} aside`,
+        { ...envelope, durable: true, mandatory: true },
+        Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+      )
+    } catch (failure) {
+      if ((failure as ServiceError).code === 'not-found') this.#leave(sender)
+      throw failure
+    }
+  }
+
+  /** Somebody deleted a queue: the next sender makes them all again. */
+  #leave(sender: Sender): void {
+    if (this.#sender !== sender) return
+    this.#sender = undefined
+    void sender[Symbol.asyncDispose]()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -72,8 +85,8 @@ export class Retries implements AsyncDisposable {
   }
 
   #newSender(): Sender {
-    const { exchange, maxRedeliveries, retryMs, maxRetryMs, publishTimeoutMs, maxPending } = this.#settings
-    const pauses = new Set(Array.from({ length: maxRedeliveries }, (_, i) => pauseOf(i, retryMs, maxRetryMs)))
+    const { exchange, publishTimeoutMs, maxPending } = this.#settings
+    const pauses = pausesOf(this.#settings)
     const name = (pause: number) => `${retryExchange(exchange)}.${pause}`
     return new Sender({
       link: this.#link,
@@ -83,13 +96,13 @@ export class Retries implements AsyncDisposable {
         exchanges: [{ exchange: retryExchange(exchange), type: 'headers', durable: true }],
         queues: [
           { queue: deadLetters(exchange), durable: true, arguments: { 'x-max-length': maxDeadLetters } },
-          ...[...pauses].map((pause) => ({
+          ...pauses.map((pause) => ({
             queue: name(pause),
             durable: true,
             arguments: { 'x-message-ttl': pause, 'x-dead-letter-exchange': '' },
           })),
         ],
-        queueBindings: [...pauses].map((pause) => ({
+        queueBindings: pauses.map((pause) => ({
           exchange: retryExchange(exchange),
           queue: name(pause),
           arguments: { 'x-match': 'all', [pauseHeader]: String(pause) },
@@ -105,6 +118,14 @@ function retryExchange(exchange: string): string {
 
 function deadLetters(exchange: string): string {
   return `${exchange}.dead`
+}
+
+/** Each length of pause, the shortest first. */
+function pausesOf({ maxRedeliveries, retryMs, maxRetryMs }: Settings): readonly number[] {
+  const pauses: number[] = []
+  for (let i = 0; i < maxRedeliveries && pauses.at(-1) !== maxRetryMs; i++)
+    pauses.push(pauseOf(i, retryMs, maxRetryMs))
+  return pauses
 }
 
 function pauseOf(redelivered: number, retryMs: number, maxRetryMs: number): number {

@@ -1,5 +1,5 @@
 import { ServiceError } from '@micrograft/contracts'
-import type { Envelope, Publisher, PublisherProps } from 'rabbitmq-client'
+import type { Envelope, Publisher, PublisherProps, ReturnedMessage } from 'rabbitmq-client'
 import { atMost, closeTimeoutMs, type Link } from './link.js'
 import { rabbitmqError } from './rabbitmq-error.js'
 
@@ -15,17 +15,26 @@ export interface SenderOptions {
 export class Sender implements AsyncDisposable {
   readonly #options: SenderOptions
   readonly #publisher: Publisher
+  /** What the server found no queue for, by correlation id. */
+  readonly #returned = new Set<string>()
+  #mandatory = 0
+  /** Given to callers or not, as long as the server has not answered. */
   #pending = 0
   #idle: (() => void) | undefined
 
   constructor(options: SenderOptions) {
     this.#options = options
     this.#publisher = options.link.connection.createPublisher({ ...options.topology, confirm: true })
+    this.#publisher.on('basic.return', ({ correlationId = '' }: ReturnedMessage) => {
+      this.#returned.add(correlationId)
+    })
   }
 
   /**
    * @param what For errors, e.g. `cannot publish to orders`.
-   * @throws `overloaded`, `unavailable` for what was not sent, `timeout` for what was sent and not confirmed.
+   * @param envelope With `mandatory`, a message that no queue takes is refused.
+   * @throws `overloaded`, `unavailable` for what was not sent, `timeout` for what was sent and not confirmed,
+   *   `not-found` for what no queue takes.
    */
   send(what: string, envelope: Envelope, body: Buffer, signal?: AbortSignal): Promise<void> {
     const { link, timeoutMs, maxPending } = this.#options
@@ -44,7 +53,7 @@ export class Sender implements AsyncDisposable {
         signal?.removeEventListener('abort', abort)
         leave()
         settle()
-        if (--this.#pending === 0) this.#idle?.()
+        if (!sent) this.#settled()
       }
       const late = () =>
         sent
@@ -56,12 +65,32 @@ export class Sender implements AsyncDisposable {
       let leave = () => undefined as unknown
       leave = link.whenReady(() => {
         sent = true
-        this.#publisher.send(envelope, body).then(
-          () => end(resolve),
-          (error: unknown) => end(() => reject(rabbitmqError(error, what))),
+        const answered = (settle: () => void) => {
+          this.#settled()
+          end(settle)
+        }
+        const publishing = envelope.mandatory
+          ? this.#sendMandatory(what, envelope, body)
+          : this.#publisher.send(envelope, body)
+        publishing.then(
+          () => answered(resolve),
+          (error: unknown) => answered(() => reject(rabbitmqError(error, what))),
         )
       })
     })
+  }
+
+  #settled(): void {
+    if (--this.#pending === 0) this.#idle?.()
+  }
+
+  async #sendMandatory(what: string, envelope: Envelope, body: Buffer): Promise<void> {
+    const correlationId = String(this.#mandatory++)
+    await this.#publisher.send({ ...envelope, correlationId }, body)
+    // The server returns a message before it confirms it, and the library tells so in a turn of its own.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.#returned.delete(correlationId))
+      throw new ServiceError('not-found', `${what}: RabbitMQ has no queue that takes it`)
   }
 
   /** Waits a while for what is to be confirmed. */
