@@ -3,8 +3,10 @@ import { ServiceError } from '@micrograft/contracts'
 
 /** What is found out on the way. */
 export interface CheckedCbor {
-  /** Whether there is an integer of 64 bits. */
+  /** Whether there is an integer of 64 bits, or of any length. */
   readonly wideIntegers: boolean
+  /** Where there are integers of 64 bits that are dates. */
+  readonly wideDates: readonly number[]
 }
 
 /** A number of more bytes takes the engine longer to read than a message is worth. */
@@ -35,6 +37,7 @@ export function checkCbor(bytes: Uint8Array, maxDepth: number, what: string): Ch
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = 0
   let wideIntegers = false
+  const wideDates: number[] = []
 
   const wrong = (start: number, reason: string): never => {
     throw new ServiceError('bad-request', `${what}: ${reason} at byte ${start}`)
@@ -85,12 +88,19 @@ export function checkCbor(bytes: Uint8Array, maxDepth: number, what: string): Ch
     argument(start, low)
   }
   const tagged = (start: number, tag: number | undefined, depth: number): void => {
-    const allowed = tag === undefined ? undefined : tags.get(tag)
+    if (tag === undefined) return void wrong(start, 'there is no item')
+    const allowed = tags.get(tag)
     if (!allowed) return void wrong(start, `there is the tag ${tag}, which is not read,`)
     const from = at
     item(depth + 1, allowed)
-    if ((tag === 2 || tag === 3) && at - from > maxBignumBytes)
-      wrong(start, `there is an integer of more than ${maxBignumBytes} bytes`)
+    const initial = bytes[from] as number
+    if (tag === 1) {
+      if (initial >> 5 === 7 && (initial & 31) < 25) wrong(start, 'there is a date of what is no number')
+      if (initial === 0x1b || initial === 0x3b) wideDates.push(from)
+    }
+    if (tag !== 2 && tag !== 3) return
+    wideIntegers = true
+    if (at - from > maxBignumBytes) wrong(start, `there is an integer of more than ${maxBignumBytes} bytes`)
   }
   const items = (start: number, major: number, count: number | undefined, depth: number): void => {
     if (count !== undefined) need(start, major === 5 ? count * 2 : count)
@@ -103,7 +113,7 @@ export function checkCbor(bytes: Uint8Array, maxDepth: number, what: string): Ch
 
   item(0)
   if (at < bytes.length) wrong(at, 'there is more after the end')
-  return { wideIntegers }
+  return { wideIntegers, wideDates }
 }
 
 /** Texts and integers: what an object can have as a name. */

@@ -85,3 +85,43 @@ test('the cbor codec refuses integers that would take long to read', () => {
   const digits = 'ff'.repeat(60_000)
   assert.throws(() => make().decode(hex(`c259ea60${digits}`)), { code: 'bad-request', message: /1024 bytes/ })
 })
+
+test('the cbor codec reads integers of any length as numbers where a number holds them', () => {
+  const codec = make()
+  assert.equal(codec.decode(hex('c24101')), 1)
+  assert.equal(codec.decode(hex('c240')), 0)
+  assert.equal(codec.decode(hex('c34101')), -2)
+  assert.deepEqual(codec.decode(hex('82c241011b0000000000000001')), [1, 1])
+})
+
+test('the cbor codec reads dates whose seconds are written in 64 bits', () => {
+  const codec = make()
+  assert.deepEqual(codec.decode(hex('c11b0000000100000000')), new Date(2 ** 32 * 1000))
+  assert.deepEqual(codec.decode(hex('c13b0000000100000000')), new Date((-(2 ** 32) - 1) * 1000))
+})
+
+test('the cbor codec reads no date of what is no number', () => {
+  for (const each of ['c1f4', 'c1f5', 'c1f6', 'c1f7'])
+    assert.throws(() => make().decode(hex(each)), { code: 'bad-request' }, each)
+})
+
+test('the cbor codec refuses what the stack does not bear, however deep it may go', () => {
+  for (const maxDepth of [NaN, 0, -1, 1.5, Infinity, '3'])
+    assert.throws(() => make({ maxDepth: maxDepth as number }), { code: 'invalid-option' }, String(maxDepth))
+  const codec = make({ maxDepth: 1e9 })
+  for (const nested of ['81', 'a100', 'd90103a100', 'd9010281'])
+    assert.throws(() => codec.decode(hex(`${nested.repeat(100_000)}1b0000000100000000`)), {
+      code: 'bad-request',
+    })
+  codec.decode(codec.encode(codec.decode(hex(`${'81'.repeat(1000)}00`))))
+})
+
+test('the cbor codec keeps what a peer names within the value', () => {
+  const value = make().decode(
+    hex('a3695f5f70726f746f5f5fa16161016b636f6e7374727563746f720268746f537472696e6703'),
+  ) as Record<string, unknown>
+  assert.equal(Object.getPrototypeOf(value), Object.prototype)
+  assert.equal(({} as Record<string, unknown>)['a'], undefined)
+  assert.deepEqual(Object.keys(value), ['__proto_', 'constructor', 'toString'])
+  assert.deepEqual(make().decode(hex('a3616101616102616103')), { a: 3 })
+})

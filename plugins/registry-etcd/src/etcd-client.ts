@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { ServiceError } from '@micrograft/contracts'
 import type { EtcdAccount, EtcdEndpoint } from './etcd-endpoint.js'
-import { EtcdFailure, etcdError } from './etcd-error.js'
+import { EtcdFailure, etcdError, noEtcd } from './etcd-error.js'
 
 export interface EtcdClientOptions {
   readonly endpoints: readonly EtcdEndpoint[]
@@ -78,9 +78,10 @@ export class EtcdClient implements Disposable {
           this.#ask(endpoint, ...probe, timeoutMs).catch((error: Error) => request.destroy(error))
         }, checkIntervalMs).unref()
         for await (const line of lines(response, maxAnswerBytes)) {
-          const message = parse(line) as { result?: unknown; error?: unknown }
-          if (message.result === undefined) throw EtcdFailure.from(message, response.statusCode ?? 0)
-          onMessage(message.result)
+          const message = object(parse(line))
+          if (message['result'] === undefined) throw EtcdFailure.from(message, response.statusCode ?? 0)
+          object(object(message['result'])['header'])
+          onMessage(message['result'])
         }
         throw new Error('the stream has ended')
       } finally {
@@ -89,7 +90,7 @@ export class EtcdClient implements Disposable {
       }
     } catch (error) {
       if (signal.aborted) return
-      if (error instanceof EtcdFailure && error.tokenIsOld) this.#token = undefined
+      if (error instanceof EtcdFailure && error.tokenMayBeOld) this.#token = undefined
       else this.#leave(endpoint)
       throw this.#failure(error)
     } finally {
@@ -137,10 +138,11 @@ export class EtcdClient implements Disposable {
       const timer = setTimeout(() => request.destroy(late()), left)
       try {
         const response = await answered(request, text, left)
-        const [line = ''] = await gather(lines(response, this.#options.maxAnswerBytes))
-        const answer = parse(line) as { error?: unknown; code?: unknown }
-        if (response.statusCode !== 200 || answer.error !== undefined)
+        const answer = object(parse(await firstLine(response, this.#options.maxAnswerBytes)))
+        if (response.statusCode !== 200 || answer['error'] !== undefined)
           throw EtcdFailure.from(answer, response.statusCode ?? 0)
+        // Each answer of etcd has one, and one of a stream has it within.
+        object(object(answer['result'] ?? answer)['header'])
         return answer
       } catch (error) {
         // A connection that was kept may have been ended by the server at the moment that it was used.
@@ -219,27 +221,39 @@ async function* lines(response: IncomingMessage, maxBytes: number): AsyncGenerat
     if (from === chunk.length) continue
     pieces.push(chunk.subarray(from))
     size += chunk.length - from
-    if (size > maxBytes)
-      throw new ServiceError(
-        'too-large',
-        `an answer of etcd has more than ${maxBytes} bytes; raise maxAnswerBytes, or give the registry a prefix of its own`,
-      )
+    if (size > maxBytes) throw tooLarge(maxBytes)
   }
   if (size > 0) yield Buffer.concat(pieces).toString()
 }
 
-async function gather(from: AsyncGenerator<string>): Promise<string[]> {
-  const all: string[] = []
-  for await (const each of from) if (each !== '') all.push(each)
-  return all
+/** What an answer says, which is read to its end: its connection is used again. */
+async function firstLine(response: IncomingMessage, maxBytes: number): Promise<string> {
+  let first = ''
+  let size = 0
+  for await (const line of lines(response, maxBytes)) {
+    first ||= line
+    size += line.length
+    if (size > maxBytes) throw tooLarge(maxBytes)
+  }
+  return first
+}
+
+function tooLarge(maxBytes: number): ServiceError {
+  return new ServiceError(
+    'too-large',
+    `an answer of etcd has more than ${maxBytes} bytes; raise maxAnswerBytes, or give the registry a prefix of its own`,
+  )
 }
 
 function parse(line: string): unknown {
   try {
     return JSON.parse(line)
   } catch (cause) {
-    throw new ServiceError('protocol', 'what answers is no JSON gateway of etcd; correct the address', {
-      cause,
-    })
+    throw noEtcd(cause)
   }
+}
+
+function object(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) throw noEtcd()
+  return value as Readonly<Record<string, unknown>>
 }

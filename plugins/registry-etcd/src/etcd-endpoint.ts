@@ -39,19 +39,13 @@ export class EtcdEndpoint implements Disposable {
    * @throws `invalid-option`, without the address: it may hold a password.
    */
   constructor(address: string, tls: EtcdTls | undefined) {
+    if (typeof address !== 'string') throw invalid('is no text')
     const text = address.includes('://') ? address : `${tls ? 'https' : 'http'}://${address}`
     if (!/^https?:\/\/[^/?#]+\/?$/.test(text) || !URL.canParse(text))
-      throw new ServiceError(
-        'invalid-option',
-        'an address of the etcd registry is none; write host:port or https://user:password@host:port',
-      )
+      throw invalid('is none; write host:port or https://user:password@host:port')
     const url = new URL(text)
     if (url.port === '' && !/:(80|443)\/?$/.test(text)) url.port = '2379'
-    const { username, password } = url
-    this.account =
-      username === ''
-        ? undefined
-        : { user: decodeURIComponent(username), password: decodeURIComponent(password) }
+    this.account = accountOf(url)
     url.username = url.password = ''
     this.#url = url
     this.#secure = url.protocol === 'https:'
@@ -80,6 +74,19 @@ export class EtcdEndpoint implements Disposable {
     this.#calls.destroy()
     this.#streams.destroy()
   }
+}
+
+function accountOf({ username, password }: URL): EtcdAccount | undefined {
+  if (username === '') return undefined
+  try {
+    return { user: decodeURIComponent(username), password: decodeURIComponent(password) }
+  } catch {
+    throw invalid('has a % that begins no escape; write %25 for it')
+  }
+}
+
+function invalid(what: string): ServiceError {
+  return new ServiceError('invalid-option', `an address of the etcd registry ${what}`)
 }
 
 function given(values: Readonly<Record<string, string | undefined>>): Record<string, string> {

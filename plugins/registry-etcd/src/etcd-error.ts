@@ -52,6 +52,11 @@ export class EtcdFailure extends Error {
     return /invalid auth token|revision of auth store is old|auth: revision in header/.test(this.message)
   }
 
+  /** Whether a new token may help a watch: etcd 3.4 calls one with an old token forbidden. */
+  get tokenMayBeOld(): boolean {
+    return this.tokenIsOld || this.message.includes('permission denied')
+  }
+
   get leaseIsGone(): boolean {
     return this.message.includes('requested lease not found')
   }
@@ -77,6 +82,13 @@ export function etcdError(where: string, cause: unknown): ServiceError {
   if (code === 'ETIMEDOUT')
     return new ServiceError('unavailable', `no answer of etcd at ${where} in time; is it running?`, { cause })
   return new ServiceError('unavailable', `cannot reach etcd at ${where}: ${message}; is it running?`, {
+    cause,
+  })
+}
+
+/** What answers says what etcd never does. */
+export function noEtcd(cause?: unknown): ServiceError {
+  return new ServiceError('protocol', 'what answers is no JSON gateway of etcd; correct the address', {
     cause,
   })
 }

@@ -1,9 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger, RegistryEvent } from '@micrograft/contracts'
+import type { NodeRecord } from '@micrograft/plugin-kit'
 import type { EtcdClient } from './etcd-client.js'
+import { EtcdFailure } from './etcd-error.js'
 import { prefixRange, readPrefix, toEntry, type Entry, type RawEntry } from './etcd-kv.js'
-import { readRecord, type NodeRecord } from './etcd-record.js'
+import { readRecord } from './etcd-record.js'
 
 /** etcd v3.4 API, WatchResponse. */
 interface WatchResponse {
@@ -116,7 +118,7 @@ export class EtcdFeed implements Disposable {
     }
     if (canceled) {
       if (Number(compact_revision ?? 0) > 0) return true
-      throw new Error(cancel_reason ?? 'the watch was canceled')
+      throw new EtcdFailure(cancel_reason ?? 'the watch was canceled', 1)
     }
     for (const { type, kv } of events) {
       const entry = toEntry(kv)

@@ -1,4 +1,4 @@
-import { EtcdFailure } from './etcd-error.js'
+import { EtcdFailure, noEtcd } from './etcd-error.js'
 import type { EtcdClient } from './etcd-client.js'
 
 /** An entry of etcd. Numbers of 64 bits are texts in its JSON; revisions stay well below 2^53. */
@@ -51,11 +51,20 @@ export function toEntry({ key, value = '', mod_revision = '0' }: RawEntry): Entr
   return { key: text(key), value: text(value), revision: Number(mod_revision) }
 }
 
+/** @throws `protocol` where they are none. */
+function toEntries(kvs: readonly RawEntry[] = []): readonly Entry[] {
+  try {
+    return kvs.map(toEntry)
+  } catch (cause) {
+    throw noEtcd(cause)
+  }
+}
+
 /** Everything under a prefix, as it is at one moment, and not before any write that was answered. */
 export async function readPrefix(client: EtcdClient, prefix: string): Promise<Snapshot> {
   const answer = await client.call<{ header: Header; kvs?: RawEntry[] }>('/v3/kv/range', prefixRange(prefix))
   return {
-    entries: (answer.kvs ?? []).map(toEntry),
+    entries: toEntries(answer.kvs),
     revision: Number(answer.header.revision ?? 0),
     cluster: answer.header.cluster_id ?? '',
   }
@@ -69,7 +78,7 @@ export async function read(client: EtcdClient, keys: readonly string[]): Promise
     const { responses = [] } = await client.call<{
       responses?: { response_range?: { kvs?: RawEntry[] } }[]
     }>('/v3/kv/txn', { success })
-    for (const { response_range } of responses) entries.push(...(response_range?.kvs ?? []).map(toEntry))
+    for (const { response_range } of responses) entries.push(...toEntries(response_range?.kvs))
   }
   return entries
 }

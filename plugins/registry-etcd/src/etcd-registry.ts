@@ -1,4 +1,7 @@
 import {
+  aCount,
+  aTimer,
+  requireNumbers,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -11,13 +14,19 @@ import {
   type ServiceRecord,
   type WatchOptions,
 } from '@micrograft/contracts'
-import { abortable, NodeWatcher } from '@micrograft/plugin-kit'
+import {
+  abortable,
+  compare,
+  mergeRecords,
+  nodeRecords,
+  NodeWatcher,
+  type NodeRecord,
+} from '@micrograft/plugin-kit'
 import { closedError, EtcdClient } from './etcd-client.js'
 import { EtcdEndpoint, type EtcdTls } from './etcd-endpoint.js'
 import { EtcdFeed } from './etcd-feed.js'
 import { readPrefix } from './etcd-kv.js'
-import { nodeKey, nodeRecords, readRecord, serviceKey, writeRecord, type NodeRecord } from './etcd-record.js'
-import { mergeRecords } from './merge-records.js'
+import { nodeKey, readRecord, serviceKey, writeRecord } from './etcd-record.js'
 import { OwnNodes } from './own-nodes.js'
 
 export interface EtcdRegistryOptions {
@@ -46,8 +55,9 @@ export function etcdRegistry(
   given: EtcdRegistryOptions | undefined,
   { log }: Pick<ComponentContext, 'log'>,
 ): Registry {
+  const what = 'the options of the etcd registry'
   const options = resolveOptions(
-    'the options of the etcd registry',
+    what,
     {
       addresses: ['127.0.0.1:2379'] as readonly string[],
       prefix: '/micro/registry/',
@@ -61,13 +71,19 @@ export function etcdRegistry(
     },
     given,
   )
+  requireNumbers(what, options, {
+    timeoutMs: aTimer,
+    checkIntervalMs: aTimer,
+    maxRecordBytes: aCount,
+    maxAnswerBytes: aCount,
+  })
   const { addresses, tls, prefix } = options
-  if (addresses.length === 0)
+  if (!Array.isArray(addresses) || addresses.length === 0)
     throw new ServiceError(
       'invalid-option',
-      'the etcd registry has no address; give one, or leave the option out',
+      `${what}: addresses are no list of members; give one, or leave the option out`,
     )
-  if (!prefix.endsWith('/'))
+  if (typeof prefix !== 'string' || !prefix.endsWith('/'))
     throw new ServiceError(
       'invalid-option',
       `the prefix ${JSON.stringify(prefix)} does not end with a slash; add one`,
@@ -132,8 +148,15 @@ class EtcdRegistry implements Registry {
   async list({ signal }: CallOptions = {}): Promise<readonly ServiceRecord[]> {
     this.#ready(signal)
     const { entries } = await this.#doing(readPrefix(this.#client, this.#prefix), signal)
-    const records = entries.map(({ key, value }) => this.#read(key, value))
-    return mergeRecords(records.filter((record) => record !== undefined))
+    const services = new Map<string, NodeRecord[]>()
+    for (const { key, value } of entries) {
+      const record = this.#read(key, value)
+      if (!record) continue
+      const same = services.get(record.name)
+      if (same) same.push(record)
+      else services.set(record.name, [record])
+    }
+    return [...services.keys()].sort(compare).flatMap((name) => mergeRecords(services.get(name) ?? []))
   }
 
   async watch({ service, signal }: WatchOptions = {}): Promise<RegistryWatcher> {

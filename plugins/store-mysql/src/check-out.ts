@@ -14,6 +14,7 @@ export class CheckOut {
   readonly #peers: ReadonlyMap<PoolConnection, Peer>
   #asked: PoolConnection | undefined
   #givenUp = false
+  #waits = false
 
   constructor(pool: Pool, peers: ReadonlyMap<PoolConnection, Peer>) {
     this.#pool = pool
@@ -21,8 +22,11 @@ export class CheckOut {
   }
 
   begin(resolve: (connection: PoolConnection) => void, reject: (error: unknown) => void): void {
+    const onWait = () => (this.#waits = true)
+    this.#pool.once('enqueue', onWait)
     this.#pool.getConnection((error, connection) => {
       if (error) return reject(error)
+      this.#waits = false
       if (this.#givenUp) return connection.release()
       const peer = this.#peers.get(connection)
       if (!peer || peer.maxAllowedPacket !== undefined) return resolve(connection)
@@ -33,6 +37,12 @@ export class CheckOut {
         resolve(connection)
       })
     })
+    this.#pool.off('enqueue', onWait)
+  }
+
+  /** Whether it waits because all connections are in use: the server is not at fault. */
+  get waits(): boolean {
+    return this.#waits
   }
 
   /** Nobody waits any more: a connection that comes later goes back, and one that does not answer goes. */

@@ -69,11 +69,17 @@ function given<K extends string>(name: K, value: string | undefined): { [N in K]
 }
 
 function parse(address: string): URL {
+  if (typeof address !== 'string') throw invalid('is no text')
   const text = address.includes('://') ? address : `mysql://${address}`
   if (!/^(mysql|mariadb):\/\//.test(text) || !URL.canParse(text))
     throw invalid('is none; write host:port or mysql://user:password@host:port/database')
   const url = new URL(text)
   if (url.hostname === '') throw invalid('names no host')
+  try {
+    decodeURIComponent(url.username + url.password + url.pathname)
+  } catch {
+    throw invalid('has a % that begins no escape; write %25 for it')
+  }
   return url
 }
 

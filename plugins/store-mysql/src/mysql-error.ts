@@ -12,6 +12,8 @@ const codes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ER_BAD_FIELD_ERROR: ['conflict', "the table is not this store's; name another"],
   ER_CON_COUNT_ERROR: ['overloaded', 'raise max_connections, or lower maxConnections'],
   ER_TOO_MANY_USER_CONNECTIONS: ['overloaded', 'raise max_user_connections, or lower maxConnections'],
+  ER_USER_LIMIT_REACHED: ['overloaded', "raise the account's limit, or lower maxConnections"],
+  ER_MAX_PREPARED_STMT_COUNT_REACHED: ['overloaded', 'raise max_prepared_stmt_count'],
   ER_NET_PACKET_TOO_LARGE: ['too-large', 'split the value, or raise max_allowed_packet'],
   ER_DATA_TOO_LONG: ['too-large', 'split the value'],
   ER_LOCK_DEADLOCK: ['unavailable', 'try again'],
@@ -25,6 +27,9 @@ const codes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ER_RECORD_FILE_FULL: ['unavailable', 'give the server room'],
 }
 
+/** What the library says where more calls wait than may. */
+const queueFull = 'Queue limit reached.'
+
 /** What mysql2 and the server fail with, as a `ServiceError`. */
 export function mysqlError(what: string, cause: unknown): ServiceError {
   if (cause instanceof ServiceError) return cause
@@ -35,7 +40,10 @@ export function mysqlError(what: string, cause: unknown): ServiceError {
   } = cause as Partial<Record<'code' | 'message' | 'sqlState', string>>
   const known = codes[code]
   if (known) return new ServiceError(known[0], `${what}: ${message}; ${known[1]}`, { cause })
-  if (message === 'Queue limit reached.')
+  // MariaDB's number for an account that is locked is another error's in the library's table.
+  if (message.startsWith('Access denied'))
+    return new ServiceError('unauthenticated', `${what}: ${message}`, { cause })
+  if (message === queueFull)
     return new ServiceError(
       'overloaded',
       `${what}: too many calls wait; slow down, or raise maxConnections`,
@@ -55,8 +63,15 @@ export function isRefusal(error: unknown): boolean {
   return sqlState !== undefined && !sqlState.startsWith('08') && fatal !== true
 }
 
+/** Whether a server that takes no writes refused one. */
+export function isReadOnly(error: unknown): boolean {
+  const { code = '' } = error as { code?: string }
+  return /READ_ONLY|OPTION_PREVENTS/.test(code)
+}
+
 /** Whether the next address may do better. */
 export function isElsewhere(error: unknown): boolean {
-  const { code = '' } = error as { code?: string }
-  return !isRefusal(error) || /READ_ONLY|OPTION_PREVENTS|SHUTDOWN/.test(code)
+  const { code = '', message } = error as { code?: string; message?: string }
+  if (message === queueFull) return false
+  return !isRefusal(error) || isReadOnly(error) || code === 'ER_SERVER_SHUTDOWN'
 }

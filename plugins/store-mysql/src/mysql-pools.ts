@@ -44,7 +44,7 @@ export class MysqlPools implements AsyncDisposable {
     this.#times.add(time)
     try {
       for (let tries = deadlockTries; ; tries--) {
-        const connection = await this.#connect(time)
+        const { connection, address } = await this.#connect(time)
         const { label = '', maxAllowedPacket = Infinity } = this.#connections.get(connection) ?? {}
         const refusal = aboveLimit(label, values, maxAllowedPacket)
         if (refusal) {
@@ -63,7 +63,7 @@ export class MysqlPools implements AsyncDisposable {
           else connection.destroy()
           const { code } = error as { code?: string }
           if (code === 'ER_LOCK_DEADLOCK' && tries > 1 && time.leftMs > 0) continue
-          if (isElsewhere(error)) this.#current = (this.#current + 1) % this.#options.addresses.length
+          if (isElsewhere(error)) this.#leave(address)
           throw this.#failure('cannot ask', error)
         }
       }
@@ -83,21 +83,33 @@ export class MysqlPools implements AsyncDisposable {
     for (const connection of this.#connections.keys()) connection.destroy()
   }
 
-  async #connect(time: CallTime): Promise<PoolConnection> {
+  async #connect(
+    time: CallTime,
+  ): Promise<{ readonly connection: PoolConnection; readonly address: MysqlAddress }> {
     const { addresses } = this.#options
     for (let left = addresses.length; ; left--) {
       const address = addresses[this.#current] as MysqlAddress
       const checkOut = new CheckOut(this.#pool(address), this.#connections)
       try {
-        return await time.within((resolve, reject) => checkOut.begin(resolve, reject), left)
+        const connection = await time.within<PoolConnection>(
+          (resolve, reject) => checkOut.begin(resolve, reject),
+          left,
+        )
+        return { connection, address }
       } catch (error) {
         checkOut.giveUp()
-        if (this.#closed || left <= 1 || !isElsewhere(error)) throw this.#failure('cannot reach', error)
+        if (this.#closed || left <= 1 || checkOut.waits || !isElsewhere(error))
+          throw this.#failure('cannot reach', error)
         this.#log.warn('next address', { from: address.label, reason: (error as Error).message })
-        // Another call may have gone on already.
-        if (addresses[this.#current] === address) this.#current = (this.#current + 1) % addresses.length
+        this.#leave(address)
       }
     }
+  }
+
+  /** On to the next address, unless another call has gone on already. */
+  #leave(address: MysqlAddress): void {
+    const { addresses } = this.#options
+    if (addresses[this.#current] === address) this.#current = (this.#current + 1) % addresses.length
   }
 
   #pool(address: MysqlAddress): Pool {

@@ -1,4 +1,7 @@
 import {
+  aCount,
+  aTimer,
+  requireNumbers,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -11,6 +14,7 @@ import {
 } from '@micrograft/contracts'
 import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from '@micrograft/plugin-kit'
 import { mysqlAddress, type MysqlTls } from './mysql-address.js'
+import { isReadOnly } from './mysql-error.js'
 import { closedError, MysqlPools } from './mysql-pools.js'
 
 export interface MysqlStoreOptions {
@@ -63,19 +67,27 @@ export async function mysqlStore(
   given: MysqlStoreOptions | undefined,
   { service, log, signal }: ComponentContext,
 ): Promise<Store> {
-  const options = resolveOptions('the options of the mysql store', defaults, given)
+  const what = 'the options of the mysql store'
+  const options = resolveOptions(what, defaults, given)
+  requireNumbers(what, options, {
+    timeoutMs: aTimer,
+    maxConnections: aCount,
+    maxWaiting: aCount,
+    maxValueBytes: aCount,
+    sweepIntervalMs: aTimer,
+  })
   const table = quoted(options.table ?? service)
-  if (options.addresses.length === 0)
+  if (!Array.isArray(options.addresses) || options.addresses.length === 0)
     throw new ServiceError(
       'invalid-option',
-      'the mysql store has no address; give one, or leave the option out',
+      `${what}: addresses are no list of servers; give one, or leave the option out`,
     )
   const pools = new MysqlPools(
     { ...options, addresses: options.addresses.map((address) => mysqlAddress(address, options)) },
     log,
   )
   try {
-    await abortable(prepare(pools, table, options.createTable), signal)
+    await abortable(prepareSomewhere(pools, table, options), signal)
   } catch (error) {
     await pools[Symbol.asyncDispose]()
     throw error
@@ -88,12 +100,28 @@ const maxTableLength = 64
 
 function quoted(table: string): string {
   // eslint-disable-next-line no-control-regex
-  if (table !== '' && table.length <= maxTableLength && !/[\0\u{10000}-\u{10ffff}]| $/u.test(table))
+  const odd = /[\0\u{10000}-\u{10ffff}]| $/u
+  if (typeof table === 'string' && table !== '' && table.length <= maxTableLength && !odd.test(table))
     return `\`${table.replaceAll('`', '``')}\``
   throw new ServiceError(
     'invalid-option',
-    `the table ${JSON.stringify(table.slice(0, 64))} is none; give a name of 1 to ${maxTableLength} characters`,
+    `the table ${JSON.stringify(String(table).slice(0, 64))} is none; give a name of 1 to ${maxTableLength} characters`,
   )
+}
+
+/** As `prepare`, at the first of the addresses that takes writes where one is needed. */
+async function prepareSomewhere(
+  pools: MysqlPools,
+  table: string,
+  { addresses, createTable }: { addresses: readonly string[]; createTable: boolean },
+): Promise<void> {
+  for (let left = addresses.length; ; left--) {
+    try {
+      return await prepare(pools, table, createTable)
+    } catch (error) {
+      if (left <= 1 || !isReadOnly((error as ServiceError).cause ?? {})) throw error
+    }
+  }
 }
 
 /** Sees that the table is there. A user who may not make tables need not, where it is. */

@@ -67,11 +67,17 @@ function secure({ ca, cert, key, serverName }: PostgresTls): NonNullable<ClientC
 }
 
 function parse(address: string): URL {
+  if (typeof address !== 'string') throw invalid('is no text')
   const text = address.includes('://') ? address : `postgres://${address}`
   if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text))
     throw invalid('is none; write host:port or postgres://user:password@host:port/database')
   const url = new URL(text)
   if (url.hostname === '') throw invalid('names no host')
+  try {
+    decodeURIComponent(url.username + url.password + url.pathname)
+  } catch {
+    throw invalid('has a % that begins no escape; write %25 for it')
+  }
   return url
 }
 

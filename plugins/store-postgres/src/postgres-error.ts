@@ -14,6 +14,7 @@ const codes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   '53300': ['overloaded', 'raise max_connections, or lower maxConnections'],
   '53': ['unavailable', 'give the server room'],
   '54': ['too-large', 'split the value'],
+  '55P03': ['timeout', 'another transaction keeps a lock'],
   '57014': ['timeout', 'try again'],
   '57': ['unavailable', 'try again when the server is back'],
   '25006': ['unavailable', 'this server takes no writes; name the one that does'],
@@ -33,8 +34,21 @@ export function postgresError(what: string, cause: unknown): ServiceError {
   return new ServiceError('unavailable', `${what}: ${message || code}; is the server running?`, { cause })
 }
 
+/** Whether the server knows a prepared statement no more, or not as it was: it did nothing then. */
+export function isForgotten(error: unknown): boolean {
+  const { code, message = '' } = error as { code?: string; message?: string }
+  return code === '26000' || code === '42P05' || (code === '0A000' && message.includes('cached plan'))
+}
+
+/** Whether a server that takes no writes refused one. */
+export function isReadOnly(error: unknown): boolean {
+  return (error as { code?: string }).code === '25006'
+}
+
 /** Whether the next address may do better: nothing was sent yet, or this server is none that writes. */
 export function isElsewhere(error: unknown): boolean {
-  const { code = '' } = error as { code?: string }
-  return !/^[0-9A-Z]{5}$/.test(code) || /^(57|08)/.test(code) || code === '25006'
+  const { code = '', message = '' } = error as { code?: string; message?: string }
+  // The pool's own: all its connections are in use.
+  if (message === 'timeout exceeded when trying to connect') return false
+  return !/^[0-9A-Z]{5}$/.test(code) || /^(57|08)/.test(code) || isReadOnly(error)
 }

@@ -1,7 +1,8 @@
 import { ServiceError, type Logger } from '@micrograft/contracts'
+import { abortable } from '@micrograft/plugin-kit'
 import { Pool, Query, type PoolClient, type QueryResult } from 'pg'
 import type { PostgresAddress } from './postgres-address.js'
-import { isElsewhere, postgresError } from './postgres-error.js'
+import { isElsewhere, isForgotten, postgresError } from './postgres-error.js'
 
 export interface PostgresPoolsOptions {
   readonly addresses: readonly PostgresAddress[]
@@ -19,6 +20,7 @@ export class PostgresPools implements AsyncDisposable {
   readonly #log: Logger
   readonly #pools = new Map<PostgresAddress, Pool>()
   readonly #clients = new Set<PoolClient>()
+  readonly #ending = new AbortController()
   #current = 0
   #closed = false
 
@@ -37,18 +39,22 @@ export class PostgresPools implements AsyncDisposable {
     name?: string,
   ): Promise<{ rows: Row[]; count: number }> {
     const end = performance.now() + this.#options.timeoutMs
-    const client = await this.#connect()
-    try {
-      const result = await ask(client, text, values, name, end - performance.now())
-      client.release()
-      return { rows: result.rows, count: result.rowCount ?? 0 }
-    } catch (error) {
-      const { severity } = error as { severity?: string }
-      // A refused statement leaves the connection as it was; any other failure leaves an answer to come.
-      if (severity === 'ERROR') client.release()
-      else this.#drop(client)
-      if (isElsewhere(error)) this.#current = (this.#current + 1) % this.#options.addresses.length
-      throw this.#failure('cannot ask', error)
+    for (let prepared = name; ; prepared = undefined) {
+      const { client, address } = await this.#connect()
+      try {
+        const result = await ask(client, text, values, prepared, end - performance.now())
+        client.release()
+        return { rows: result.rows, count: result.rowCount ?? 0 }
+      } catch (error) {
+        const { severity } = error as { severity?: string }
+        const forgotten = isForgotten(error)
+        // A refused statement leaves the connection as it was; any other failure leaves an answer to come.
+        if (severity === 'ERROR' && !forgotten) client.release()
+        else this.#drop(client)
+        if (forgotten && prepared !== undefined) continue
+        if (isElsewhere(error)) this.#leave(address)
+        throw this.#failure('cannot ask', error)
+      }
     }
   }
 
@@ -56,13 +62,14 @@ export class PostgresPools implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#ending.abort()
     for (const pool of this.#pools.values()) void pool.end().catch(() => undefined)
     // What asks to end politely, a server that stands still would keep open.
     await new Promise((resolve) => setImmediate(resolve))
     for (const client of this.#clients) destroy(client)
   }
 
-  async #connect(): Promise<PoolClient> {
+  async #connect(): Promise<{ readonly client: PoolClient; readonly address: PostgresAddress }> {
     const { addresses, maxWaiting } = this.#options
     for (let left = addresses.length; ; left--) {
       const address = addresses[this.#current] as PostgresAddress
@@ -73,14 +80,23 @@ export class PostgresPools implements AsyncDisposable {
           `${maxWaiting} calls of the postgres store wait for a connection; slow down, or raise maxConnections`,
         )
       try {
-        return await pool.connect()
+        const waits = pool.idleCount <= pool.waitingCount
+        const connecting = pool.connect()
+        // The pool ends only what it has, and not what waits for it.
+        const client = await (waits ? abortable(connecting, this.#ending.signal) : connecting)
+        return { client, address }
       } catch (error) {
         if (this.#closed || left <= 1 || !isElsewhere(error)) throw this.#failure(`cannot reach`, error)
         this.#log.warn('next address', { from: address.label, reason: (error as Error).message })
-        // Another call may have gone on already.
-        if (addresses[this.#current] === address) this.#current = (this.#current + 1) % addresses.length
+        this.#leave(address)
       }
     }
+  }
+
+  /** On to the next address, unless another call has gone on already. */
+  #leave(address: PostgresAddress): void {
+    const { addresses } = this.#options
+    if (addresses[this.#current] === address) this.#current = (this.#current + 1) % addresses.length
   }
 
   #pool(address: PostgresAddress): Pool {
@@ -98,6 +114,7 @@ export class PostgresPools implements AsyncDisposable {
       application_name: 'micrograft',
     })
     pool.on('connect', (client) => {
+      if (this.#closed) destroy(client)
       this.#clients.add(client)
       // The pool listens only to those that are idle; the others' statements fail.
       client.on('error', () => undefined)

@@ -1,4 +1,7 @@
 import {
+  aCount,
+  aTimer,
+  requireNumbers,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -11,6 +14,7 @@ import {
 } from '@micrograft/contracts'
 import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from '@micrograft/plugin-kit'
 import { postgresAddress, type PostgresTls } from './postgres-address.js'
+import { isReadOnly } from './postgres-error.js'
 import { closedError, PostgresPools } from './postgres-pools.js'
 
 export interface PostgresStoreOptions {
@@ -63,19 +67,27 @@ export async function postgresStore(
   given: PostgresStoreOptions | undefined,
   { service, log, signal }: ComponentContext,
 ): Promise<Store> {
-  const options = resolveOptions('the options of the postgres store', defaults, given)
+  const what = 'the options of the postgres store'
+  const options = resolveOptions(what, defaults, given)
+  requireNumbers(what, options, {
+    timeoutMs: aTimer,
+    maxConnections: aCount,
+    maxWaiting: aCount,
+    maxValueBytes: aCount,
+    sweepIntervalMs: aTimer,
+  })
   const table = quoted(options.table ?? service)
-  if (options.addresses.length === 0)
+  if (!Array.isArray(options.addresses) || options.addresses.length === 0)
     throw new ServiceError(
       'invalid-option',
-      'the postgres store has no address; give one, or leave the option out',
+      `${what}: addresses are no list of servers; give one, or leave the option out`,
     )
   const pools = new PostgresPools(
     { ...options, addresses: options.addresses.map((address) => postgresAddress(address, options)) },
     log,
   )
   try {
-    await abortable(prepare(pools, table, options.createTable), signal)
+    await abortable(prepareSomewhere(pools, table, options), signal)
   } catch (error) {
     await pools[Symbol.asyncDispose]()
     throw error
@@ -86,12 +98,32 @@ export async function postgresStore(
 const maxTableBytes = 48
 
 function quoted(table: string): string {
-  if (table !== '' && Buffer.byteLength(table) <= maxTableBytes && !table.includes('\0'))
+  if (
+    typeof table === 'string' &&
+    table !== '' &&
+    Buffer.byteLength(table) <= maxTableBytes &&
+    !table.includes('\0')
+  )
     return table.replaceAll('"', '""')
   throw new ServiceError(
     'invalid-option',
-    `the table ${JSON.stringify(table.slice(0, 64))} is none; give a name of 1 to ${maxTableBytes} bytes`,
+    `the table ${JSON.stringify(String(table).slice(0, 64))} is none; give a name of 1 to ${maxTableBytes} bytes`,
   )
+}
+
+/** As `prepare`, at the first of the addresses that takes writes where one is needed. */
+async function prepareSomewhere(
+  pools: PostgresPools,
+  table: string,
+  { addresses, createTable }: { addresses: readonly string[]; createTable: boolean },
+): Promise<void> {
+  for (let left = addresses.length; ; left--) {
+    try {
+      return await prepare(pools, table, createTable)
+    } catch (error) {
+      if (left <= 1 || !isReadOnly((error as ServiceError).cause ?? {})) throw error
+    }
+  }
 }
 
 /** Held by whoever makes a table: of two that do so at once, PostgreSQL may refuse one all the same. */

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { ServiceError } from '@micrograft/contracts'
 import { nodeSqlite, type Database, type Statement } from './node-sqlite.js'
 import { isBusy, sqliteError } from './sqlite-error.js'
@@ -13,6 +14,8 @@ export class SqliteDatabase implements Disposable {
   readonly #path: string
   readonly #timeoutMs: number
   readonly #database: Database
+  /** Which file it opened. */
+  readonly #file: string | undefined
   readonly #statements = new Map<string, Statement>()
   readonly #waiting = new Set<() => void>()
   #closed = false
@@ -24,6 +27,7 @@ export class SqliteDatabase implements Disposable {
     try {
       this.#database = new DatabaseSync(path)
       this.#database.exec('PRAGMA busy_timeout = 0')
+      this.#file = fileAt(path)
     } catch (error) {
       throw sqliteError(path, error)
     }
@@ -38,9 +42,19 @@ export class SqliteDatabase implements Disposable {
     return this.#patiently(() => this.#statement(sql).all(...values))
   }
 
-  /** How many rows it changed. */
+  /**
+   * How many rows it changed. SQLite would write on into a file that was deleted or moved, where nobody
+   * finds it; to look costs 1 µs.
+   */
   run(sql: string, values: readonly unknown[] = []): Promise<number> {
-    return this.#patiently(() => Number(this.#statement(sql).run(...values).changes))
+    return this.#patiently(() => {
+      if (fileAt(this.#path) !== this.#file)
+        throw new ServiceError(
+          'unavailable',
+          `the file ${this.#path} was deleted or replaced while it was open; put it back, or open the store again`,
+        )
+      return Number(this.#statement(sql).run(...values).changes)
+    })
   }
 
   [Symbol.dispose](): void {
@@ -81,6 +95,11 @@ export class SqliteDatabase implements Disposable {
       this.#waiting.add(wake)
     })
   }
+}
+
+function fileAt(path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found && `${found.dev}/${found.ino}`
 }
 
 export function closedError(): ServiceError {

@@ -2,6 +2,9 @@ import { mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import {
+  aCount,
+  aTimer,
+  requireNumbers,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -51,14 +54,23 @@ export async function sqliteStore(
   given: SqliteStoreOptions | undefined,
   { service, log, signal }: ComponentContext,
 ): Promise<Store> {
-  const options = resolveOptions('the options of the sqlite store', defaults, given)
+  const what = 'the options of the sqlite store'
+  const options = resolveOptions(what, defaults, given)
+  requireNumbers(what, options, {
+    timeoutMs: aTimer,
+    maxValueBytes: aCount,
+    sweepIntervalMs: aTimer,
+  })
   const { addresses = [join(tmpdir(), 'micrograft', 'sqlite')], database: file, synchronous } = options
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(file))
+  if (typeof file !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(file))
     throw invalid(`the database ${JSON.stringify(file)} is none; use letters, digits, ".", "_" and "-"`)
   if (synchronous !== 'normal' && synchronous !== 'full')
     throw invalid(`synchronous is ${JSON.stringify(synchronous)}; use normal or full`)
   const table = quoted(options.table ?? service)
-  const folder = resolve(addresses[0] ?? '.')
+  // Of a text the first would be a letter, or the root.
+  if (!Array.isArray(addresses) || typeof addresses[0] !== 'string' || addresses[0] === '')
+    throw invalid(`${what}: addresses are no list of a folder; give one, or leave the option out`)
+  const folder = resolve(addresses[0])
   const path = join(folder, file)
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw sqliteError(path, error)
@@ -75,9 +87,10 @@ export async function sqliteStore(
 }
 
 function quoted(table: string): string {
-  if (/^(?!sqlite_)[^\0]{1,128}$/isu.test(table)) return `"${table.replaceAll('"', '""')}"`
+  if (typeof table === 'string' && /^(?!sqlite_)[^\0]{1,128}$/isu.test(table))
+    return `"${table.replaceAll('"', '""')}"`
   throw invalid(
-    `the table ${JSON.stringify(table.slice(0, 64))} is none; give a name of 1 to 128 characters that does not begin with sqlite_`,
+    `the table ${JSON.stringify(String(table).slice(0, 64))} is none; give a name of 1 to 128 characters that does not begin with sqlite_`,
   )
 }
 

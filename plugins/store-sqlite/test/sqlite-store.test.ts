@@ -126,6 +126,18 @@ test('the sqlite store refuses options that are none', { skip }, async () => {
     { table: '' },
     { synchronous: 'off' },
     { path: 'a' },
+    { addresses: [] },
+    { addresses: [''] },
+    { addresses: folder },
+    { addresses: [5] },
+    { table: 5 },
+    { database: ['store.db'] },
+    { timeoutMs: NaN },
+    { timeoutMs: -1 },
+    { timeoutMs: 2 ** 31 },
+    { maxValueBytes: Infinity },
+    { sweepIntervalMs: 0 },
+    { sweepIntervalMs: NaN },
   ])
     await assert.rejects(open(wrong as SqliteStoreOptions), { code: 'invalid-option' }, JSON.stringify(wrong))
 })
