@@ -3,9 +3,12 @@ import { ServiceError, type Metadata } from '@micrograft/contracts'
 import { grpcContentType } from './content-type.js'
 import { maxHeaderListBytes } from './grpc-limits.js'
 import { checkHeaderList, writeMetadata } from './grpc-metadata.js'
+import { grpcStatus } from './grpc-status.js'
 import { acceptedEncodings } from './message-frame.js'
 import type { ServerConnection } from './server-connection.js'
 import { writeMessage } from './write-message.js'
+
+const unimplemented = String(grpcStatus.unimplemented)
 
 export interface CallAnswerOptions {
   readonly stream: ServerHttp2Stream
@@ -74,7 +77,13 @@ export class CallAnswer {
       })
       stream.end()
     } else {
-      const headers = { ':status': 200, 'content-type': grpcContentType(this.contentType), ...trailers }
+      const headers = {
+        ':status': 200,
+        'content-type': grpcContentType(this.contentType),
+        // Who sent a message in another compression is told here which are taken (gRPC, Compression).
+        ...(trailers['grpc-status'] === unimplemented && { 'grpc-accept-encoding': acceptedEncodings }),
+        ...trailers,
+      }
       stream.respond(headers, { endStream: true, sendDate: false } as object)
       this.#ignoreRest()
     }

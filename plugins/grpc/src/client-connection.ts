@@ -9,8 +9,9 @@ import { TLSSocket } from 'node:tls'
 import { ServiceError } from '@micrograft/contracts'
 import { Farewell } from './farewell.js'
 import { dial, type DialTls, type Place } from './dial.js'
-import { maxHeaderListBytes, type ResolvedLimits } from './grpc-limits.js'
+import { maxHeaderListBytes, maxSessionMemory, type ResolvedLimits } from './grpc-limits.js'
 import { dialError, lostError } from './http2-error.js'
+import { askForLife } from './sign-of-life.js'
 
 export interface ConnectionOptions extends ResolvedLimits {
   readonly dialTimeoutMs: number
@@ -41,6 +42,8 @@ export class ClientConnection {
   #leaving = false
   #lost: ServiceError | undefined
   #streams = 0
+  /** Calls that wait until the server takes another. Node would wait too, and hold on to those given up meanwhile. */
+  readonly #waiting = new Set<() => void>()
   #idleSince = performance.now()
   #pingedAt: number | undefined
   #aliveAt = performance.now()
@@ -65,6 +68,7 @@ export class ClientConnection {
     const session = connect(`${tls ? 'https' : 'http'}://${authority(address)}`, {
       createConnection: () => socket,
       maxSendHeaderBlockLength: 16_777_216,
+      maxSessionMemory,
       settings: {
         enablePush: false,
         initialWindowSize: options.windowBytes,
@@ -74,6 +78,7 @@ export class ClientConnection {
     this.#session = session
     session.on('error', (error) => this.#lose(error))
     session.once('goaway', () => this.#leave())
+    session.on('remoteSettings', () => this.#admit())
     this.closed = new Promise((resolve) => {
       session.once('close', () => {
         this.#lose(undefined)
@@ -119,6 +124,17 @@ export class ClientConnection {
     return this.#open && !this.#leaving && !this.#session.closed && !this.#session.destroyed
   }
 
+  /** Whether the server takes no other call at the moment. */
+  get full(): boolean {
+    return this.usable && this.#streams >= (this.#session.remoteSettings?.maxConcurrentStreams ?? Infinity)
+  }
+
+  /** @param again Called when there may be room, or never will be. @returns ends the wait. */
+  wait(again: () => void): () => void {
+    this.#waiting.add(again)
+    return () => this.#waiting.delete(again)
+  }
+
   /** Why it is lost; `undefined` while it is not. */
   get lost(): ServiceError | undefined {
     return this.#lost ?? (this.#session.destroyed ? lostError(this.address, undefined) : undefined)
@@ -147,6 +163,7 @@ export class ClientConnection {
     stream.once('close', () => {
       this.#streams--
       this.#idleSince = this.#aliveAt = performance.now()
+      this.#admit()
       // The session ends by itself now; the peer need not follow.
       if (this.#leaving && this.#streams === 0) this.#farewell.begin()
     })
@@ -167,7 +184,7 @@ export class ClientConnection {
         )
     } else if (pingIntervalMs > 0 && now - this.#aliveAt >= pingIntervalMs) {
       this.#pingedAt = now
-      this.#session.ping(() => {
+      askForLife(this.#session, () => {
         this.#pingedAt = undefined
         this.#aliveAt = performance.now()
       })
@@ -200,6 +217,15 @@ export class ClientConnection {
     this.#leaving = true
     this.#unusable()
     if (this.#streams === 0) this.#farewell.begin()
+    this.#admit()
+  }
+
+  #admit(): void {
+    for (const again of this.#waiting) {
+      if (this.full) return
+      this.#waiting.delete(again)
+      again()
+    }
   }
 }
 

@@ -38,6 +38,8 @@ export class Exchange {
   readonly #deadline: DeadlineTimer | undefined
   #connection: ClientConnection | undefined
   #stream: ClientHttp2Stream | undefined
+  /** Ends the wait for the server to take another call. */
+  #unwait: (() => void) | undefined
   #reader: MessageReader | undefined
   #leading: Metadata = {}
   #trailers: IncomingHttpHeaders | undefined
@@ -64,6 +66,11 @@ export class Exchange {
     return this.#over
   }
 
+  /** Whether the peer still takes messages. One that came later all the same would throw away what the peer sent. */
+  get writable(): boolean {
+    return this.#stream?.writable === true
+  }
+
   /** What it failed with. */
   get error(): Error | undefined {
     return this.#error
@@ -72,8 +79,12 @@ export class Exchange {
   /** Goes out on a connection. */
   begin(connection: ClientConnection): void {
     if (this.#over) return
+    this.#connection = connection
+    if (connection.full) {
+      this.#unwait = connection.wait(() => this.begin(connection))
+      return
+    }
     try {
-      this.#connection = connection
       checkHeaderList(this.#headers, connection.maxHeaderListBytes)
       this.#stream = connection.request({ ':scheme': connection.scheme, ...this.#headers })
     } catch (error) {
@@ -198,6 +209,7 @@ export class Exchange {
     this.#over = true
     this.#error = error
     this.#deadline?.stop()
+    this.#unwait?.()
     this.#options.signal?.removeEventListener('abort', this.#aborted)
     this.#options.settled(this)
   }

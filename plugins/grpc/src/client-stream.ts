@@ -39,8 +39,9 @@ export class GrpcClientStream implements ClientStream, ExchangeSink {
   async send(body: Uint8Array, { signal }: CallOptions = {}): Promise<void> {
     signal?.throwIfAborted()
     const exchange = this.exchange as Exchange
-    if (exchange.over) throw exchange.error ?? new ServiceError('closed', 'the peer has ended the stream')
+    if (exchange.over) throw exchange.error ?? endedByPeer()
     if (this.#ending) throw new ServiceError('closed', 'the stream was ended; nothing more is sent')
+    if (!exchange.writable) throw endedByPeer()
     if (body.length > this.#maxMessageBytes) {
       throw new ServiceError(
         'too-large',
@@ -54,7 +55,7 @@ export class GrpcClientStream implements ClientStream, ExchangeSink {
         signal?.removeEventListener('abort', aborted)
         if (!error) resolve()
         else if (exchange.over && !exchange.error) resolve()
-        else reject(exchange.error ?? error)
+        else reject(exchange.error ?? endedByPeer(error))
       }
       if (exchange.write(body, done)) done()
     })
@@ -96,4 +97,8 @@ export class GrpcClientStream implements ClientStream, ExchangeSink {
   #cancel(): void {
     this.exchange?.fail(new ServiceError('canceled', 'the stream was canceled'))
   }
+}
+
+function endedByPeer(cause?: Error): ServiceError {
+  return new ServiceError('closed', 'the peer has ended the stream', { cause })
 }

@@ -1,4 +1,4 @@
-import { maxTimerMs } from './grpc-timeout.js'
+import { timerMs } from '@micrograft/contracts'
 
 /** Tells that a deadline has passed: never early, however far away it is. */
 export class DeadlineTimer {
@@ -23,12 +23,12 @@ export class DeadlineTimer {
   }
 
   #arm(): void {
-    const ms = Math.min(maxTimerMs, Math.max(1, Math.ceil(this.#left())))
+    const ms = timerMs(Math.max(1, Math.ceil(this.#left())))
     const timer = setTimeout(() => this.#look(), ms)
     this.#timer = this.#holds ? timer : timer.unref()
   }
 
-  /** Timers of Node may be early by less than a millisecond, and go no further than `maxTimerMs`. */
+  /** Timers of Node may be early by less than a millisecond, and go no further than 25 days. */
   #look(): void {
     if (this.#left() > 0) this.#arm()
     else this.#late()

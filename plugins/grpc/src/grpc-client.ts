@@ -1,4 +1,7 @@
 import {
+  aCount,
+  aTimer,
+  requireNumbers,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -16,7 +19,7 @@ import { Exchange, type ExchangeSink } from './client-exchange.js'
 import { ClientPeer } from './client-peer.js'
 import { GrpcClientStream } from './client-stream.js'
 import { dialTls, parseAddress, type ClientTls, type DialTls } from './dial.js'
-import { checkNumbers, grpcLimits, type GrpcLimits } from './grpc-limits.js'
+import { checkSwitches, grpcLimits, limitRanges, type GrpcLimits } from './grpc-limits.js'
 
 export interface GrpcClientOptions extends GrpcLimits, ClientTls {
   /** Whether to speak TLS. @default where one of `ca`, `servername`, `cert` is given, or the node's metadata has `secure` as `true` */
@@ -64,16 +67,17 @@ type Options = typeof grpcLimits &
 export function grpcClient(options: GrpcClientOptions | undefined, _context?: ComponentContext): Client {
   const what = 'the options of the grpc client'
   const resolved: Options = resolveOptions(what, defaults, options as typeof defaults | undefined)
-  checkNumbers(what, resolved, {
-    maxMessageBytes: 1,
-    maxMetadataBytes: 1,
-    windowBytes: 1,
-    connections: 1,
-    dialTimeoutMs: 1,
-    pingIntervalMs: 0,
-    pingTimeoutMs: 1,
-    idleMs: 0,
+  requireNumbers(what, resolved, {
+    ...limitRanges,
+    connections: aCount,
+    dialTimeoutMs: aTimer,
+    pingIntervalMs: { ...aCount, min: 0 },
+    pingTimeoutMs: aCount,
+    idleMs: { ...aCount, min: 0 },
   })
+  checkSwitches(what, resolved, ['secure'])
+  if ((resolved.cert === undefined) !== (resolved.key === undefined))
+    throw new ServiceError('invalid-option', `cert and key of ${what} go together`)
   return new GrpcClient(resolved)
 }
 

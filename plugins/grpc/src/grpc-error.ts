@@ -2,8 +2,9 @@ import { ServiceError, type WireError } from '@micrograft/contracts'
 import { codeOfStatus, statusOfWireCode } from './grpc-status.js'
 import { readStatusDetails, writeStatusDetails } from './status-details.js'
 
-/** It goes into headers three times, and peers limit those. */
+/** It goes into headers three times, and peers limit those: a byte becomes up to 6, and Node takes 64 KiB in all. */
 const maxDetailLength = 4096
+const maxDetailBytes = 8192
 
 /** What ends a call that failed, as headers. @param status Another gRPC status than the code's own. */
 export function errorTrailers(error: ServiceError, status?: number): Record<string, string> {
@@ -68,7 +69,16 @@ function text(value: unknown): string {
 
 function shortened(wire: WireError): WireError {
   const { detail } = wire
-  return detail.length <= maxDetailLength ? wire : { ...wire, detail: `${detail.slice(0, maxDetailLength)}…` }
+  const bytes = Buffer.from(detail.slice(0, maxDetailLength))
+  if (detail.length <= maxDetailLength && bytes.length <= maxDetailBytes) return wire
+  // The last character may have been cut in two.
+  return {
+    ...wire,
+    detail: `${bytes
+      .subarray(0, maxDetailBytes)
+      .toString()
+      .replace(/\uFFFD$/, '')}…`,
+  }
 }
 
 /** As gRPC over HTTP/2 has it: all bytes but printable ASCII, and `%`. */
@@ -84,9 +94,9 @@ export function percentEncode(value: string): string {
   return encoded
 }
 
-/** What is no encoding stays as it is. */
+/** What is no encoding stays as it is. @param value As headers have it: a character for each byte. */
 export function percentDecode(value: string): string {
-  if (!value.includes('%')) return value
+  if (!/[%\x80-\xff]/.test(value)) return value
   const latin1 = value.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   )

@@ -21,6 +21,9 @@ const unfit = /^[ \t]|[ \t]$|[\x00-\x08\x0a-\x1f\x7f]/
 // eslint-disable-next-line no-control-regex -- that is what ASCII is
 const beyondAscii = /[^\x00-\x7f]/
 
+/** What is sent as it is under a name that ends in `-bin`: Go peers fail a call for what they cannot decode. */
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
+
 const reserved: ReadonlySet<string> = new Set([
   'accept-encoding',
   'connection',
@@ -60,7 +63,7 @@ export function writeMetadata(metadata: Metadata, headers: Record<string, string
     if (
       isReserved(name) ||
       unfit.test(value) ||
-      (name.endsWith('-bin') && !/^[A-Za-z0-9+/=, ]*$/.test(value))
+      (name.endsWith('-bin') && !value.split(/, ?/).every((each) => base64.test(each)))
     )
       carried.push(Buffer.from(`${name}\0${value}`).toString('base64'))
     else headers[name] = beyondAscii.test(value) ? Buffer.from(value).toString('latin1') : value

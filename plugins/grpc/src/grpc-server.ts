@@ -1,5 +1,8 @@
 import type { DescService } from '@bufbuild/protobuf'
 import {
+  aCount,
+  aTimer,
+  requireNumbers,
   resolveOptions,
   ServiceError,
   type ComponentContext,
@@ -9,7 +12,7 @@ import {
   type ServerContext,
   type StopOptions,
 } from '@micrograft/contracts'
-import { checkNumbers, grpcLimits, type GrpcLimits } from './grpc-limits.js'
+import { checkSwitches, grpcLimits, limitRanges, type GrpcLimits } from './grpc-limits.js'
 import { Health } from './health.js'
 import { reflectionEndpoints } from './reflection.js'
 import { ServerConnections, type ServerConnectionsOptions } from './server-connections.js'
@@ -76,18 +79,17 @@ const defaultGraceMs = 10_000
 export function grpcServer(options: GrpcServerOptions | undefined, context: ComponentContext): Server {
   const what = 'the options of the grpc server'
   const resolved: Options = resolveOptions(what, defaults as never, options as object) as unknown as Options
-  checkNumbers(what, resolved, {
-    maxMessageBytes: 1,
-    maxMetadataBytes: 1,
-    windowBytes: 1,
-    maxCalls: 1,
-    maxConnections: 1,
-    maxHeldBytes: 1,
-    maxQueuedBytes: 1,
-    helloTimeoutMs: 1,
-    pingIntervalMs: 1,
-    pingTimeoutMs: 1,
+  requireNumbers(what, resolved, {
+    ...limitRanges,
+    maxCalls: aCount,
+    maxConnections: aCount,
+    maxHeldBytes: aCount,
+    maxQueuedBytes: aCount,
+    helloTimeoutMs: aTimer,
+    pingIntervalMs: aCount,
+    pingTimeoutMs: aCount,
   })
+  checkSwitches(what, resolved, ['health', 'reflection'])
   if ((resolved.cert === undefined) !== (resolved.key === undefined) || (resolved.ca && !resolved.cert))
     throw new ServiceError('invalid-option', `cert and key of ${what} go together; ca needs both`)
   return new GrpcServer(resolved, context)

@@ -9,9 +9,6 @@ const unitMs: Readonly<Record<string, number>> = {
   n: 0.000_001,
 }
 
-/** The longest that timers of Node take. */
-export const maxTimerMs = 2_147_483_647
-
 /** `grpc-timeout`, of at most eight digits, and go-micro's `timeout`, in nanoseconds. */
 export function timeoutHeaders(timeoutMs: number | undefined): Record<string, string> {
   if (timeoutMs === undefined || !Number.isFinite(timeoutMs)) return {}

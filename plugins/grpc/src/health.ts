@@ -6,10 +6,16 @@ const serving = 1
 const notServing = 2
 const serviceUnknown = 3
 
+/** How often it is looked whether an unknown service that is watched is known by now. */
+const lookAgainMs = 1000
+
 /** `grpc.health.v1.Health`: the server serves until it is stopped. */
 export class Health {
   readonly #known: (service: string) => Promise<boolean>
   readonly #watchers = new Set<() => void>()
+  /** Those of them whose service is not known: a server is called before the registry has its endpoints. */
+  readonly #unknown = new Set<() => void>()
+  #looking: NodeJS.Timeout | undefined
   #stopped = false
 
   constructor(known: (service: string) => Promise<boolean>) {
@@ -40,20 +46,42 @@ export class Health {
 
   async #watch({ signal }: ServerRequest, stream: ServerStream): Promise<Metadata> {
     const service = await readRequest(stream)
-    await stream.send(response(await this.#status(service)))
+    let status = await this.#status(service)
+    await stream.send(response(status))
     if (this.#stopped) return {}
-    await new Promise<void>((resolve) => {
+    for (;;) {
+      await this.#change(signal, status === serviceUnknown)
+      signal.throwIfAborted()
+      if (this.#stopped) break
+      const before = status
+      status = await this.#status(service)
+      if (status !== before) await stream.send(response(status))
+    }
+    await stream.send(response(notServing))
+    throw new ServiceError('unavailable', 'the server stops')
+  }
+
+  /** Resolves when the server stops, when the caller has gone, and for an unknown service when it may be known. */
+  #change(signal: AbortSignal, isUnknown: boolean): Promise<void> {
+    return new Promise((resolve) => {
       const done = () => {
         this.#watchers.delete(done)
+        this.#unknown.delete(done)
+        if (this.#unknown.size === 0) {
+          clearInterval(this.#looking)
+          this.#looking = undefined
+        }
         signal.removeEventListener('abort', done)
         resolve()
       }
       this.#watchers.add(done)
       signal.addEventListener('abort', done, { once: true })
+      if (!isUnknown) return
+      this.#unknown.add(done)
+      this.#looking ??= setInterval(() => {
+        for (const look of this.#unknown) look()
+      }, lookAgainMs).unref()
     })
-    signal.throwIfAborted()
-    await stream.send(response(notServing))
-    throw new ServiceError('unavailable', 'the server stops')
   }
 
   async #status(service: string): Promise<number> {

@@ -2,6 +2,7 @@ import { gunzipSync, inflateSync } from 'node:zlib'
 import { ServiceError } from '@micrograft/contracts'
 
 const headBytes = 5
+const noBytes = Buffer.alloc(0)
 /** Up to here one buffer is made of a message, which is one write instead of two. */
 const joinBytes = 16_384
 
@@ -24,8 +25,10 @@ export class MessageReader {
   readonly #encoding: string | undefined
   readonly #head = Buffer.allocUnsafe(headBytes)
   #headFilled = 0
-  #missing = 0
-  #pieces: Buffer[] = []
+  /** How long the message is that has begun. */
+  #length = 0
+  /** What has come of it, in a buffer that grows with what comes and never with what is announced. */
+  #body: Buffer = noBytes
   #held = 0
 
   /** @param encoding That of compressed messages. */
@@ -47,7 +50,7 @@ export class MessageReader {
   /** @throws `protocol`, `too-large` and `unsupported`; no more bytes can be taken then. */
   read(chunk: Buffer, take: (body: Buffer) => void): void {
     let at = 0
-    while (at < chunk.length || (this.#headFilled === headBytes && this.#missing === 0)) {
+    while (at < chunk.length || (this.#headFilled === headBytes && this.#length === 0)) {
       if (this.#headFilled < headBytes) {
         const size = chunk.copy(this.#head, this.#headFilled, at, at + headBytes - this.#headFilled)
         this.#headFilled += size
@@ -55,26 +58,39 @@ export class MessageReader {
         if (this.#headFilled === headBytes) this.#begin()
         continue
       }
-      const piece = chunk.subarray(at, at + this.#missing)
-      at += piece.length
-      this.#missing -= piece.length
-      this.#pieces.push(piece)
-      this.#held += piece.length
-      if (this.#missing === 0) take(this.#end())
+      at += this.#append(chunk, at)
+      if (this.#held === this.#length) take(this.#end())
     }
   }
 
   #begin(): void {
     const flag = this.#head[0] as number
     if (flag > 1) throw new ServiceError('protocol', `a message begins with ${flag}, which is no flag`)
-    this.#missing = this.#head.readUInt32BE(1)
-    if (this.#missing > this.#maxBytes) throw this.#tooLarge(`of ${this.#missing} bytes`)
+    this.#length = this.#head.readUInt32BE(1)
+    if (this.#length > this.#maxBytes) throw this.#tooLarge(`of ${this.#length} bytes`)
+  }
+
+  /**
+   * A copy, so that a small message does not keep what came along with it; and one buffer, as one for each
+   * piece would cost a hundred times what a peer sends that sends single bytes.
+   * @returns how much of `chunk` belongs to the message
+   */
+  #append(chunk: Buffer, at: number): number {
+    const size = Math.min(this.#length - this.#held, chunk.length - at)
+    const held = this.#held + size
+    if (held > this.#body.length) {
+      const larger = Buffer.allocUnsafe(Math.min(this.#length, Math.max(held, this.#body.length * 2)))
+      this.#body.copy(larger, 0, 0, this.#held)
+      this.#body = larger
+    }
+    chunk.copy(this.#body, this.#held, at, at + size)
+    this.#held = held
+    return size
   }
 
   #end(): Buffer {
-    // A copy, so that a small message does not keep what came along with it.
-    const body = Buffer.concat(this.#pieces, this.#held)
-    this.#pieces = []
+    const body = this.#body
+    this.#body = noBytes
     this.#held = 0
     this.#headFilled = 0
     return this.#head[0] === 0 ? body : this.#expand(body)

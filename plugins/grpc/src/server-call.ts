@@ -39,6 +39,8 @@ export class ServerCall implements ServerRequest {
   #deadlineTimer: DeadlineTimer | undefined
   #held = 0
   #fail: ((error: ServiceError) => void) | undefined
+  /** Handlers that wait until there is room for what they send. */
+  readonly #senders = new Set<(error: ServiceError) => void>()
 
   constructor(connection: ServerConnection, stream: ServerHttp2Stream) {
     this.#connection = connection
@@ -87,6 +89,7 @@ export class ServerCall implements ServerRequest {
     this.#reason = reason
     this.#controller?.abort(reason)
     this.#fail?.(reason)
+    for (const reject of this.#senders) reject(reason)
   }
 
   /** Answers with an error, where it was not answered yet, and tells the handler. @param status Another than the error's own. */
@@ -102,11 +105,13 @@ export class ServerCall implements ServerRequest {
     this.#answer.respond({})
     await new Promise<void>((resolve, reject) => {
       const room = this.#answer.write(body, (error) => {
+        this.#senders.delete(reject)
         if (error)
           reject(this.#reason ?? new ServiceError('canceled', 'the caller is gone', { cause: error }))
         else resolve()
       })
       if (room) resolve()
+      else this.#senders.add(reject)
     })
   }
 

@@ -8,8 +8,9 @@ import {
   type ServerStream,
 } from '@micrograft/contracts'
 import { Farewell } from './farewell.js'
-import type { ResolvedLimits } from './grpc-limits.js'
+import { maxSessionMemory, type ResolvedLimits } from './grpc-limits.js'
 import { ServerCall } from './server-call.js'
+import { askForLife } from './sign-of-life.js'
 
 /** Answers the calls to one path; on the wire a unary call is a stream of one message each way. */
 export type InternalEndpoint = (request: ServerRequest, stream: ServerStream) => Promise<Metadata>
@@ -64,6 +65,7 @@ export class ServerConnection {
     socket.once('end', () => this.destroy())
     const session = performServerHandshake(socket, {
       maxSendHeaderBlockLength: 16_777_216,
+      maxSessionMemory,
       maxHeaderListPairs: 256,
       maxSettings: 32,
       settings: {
@@ -160,12 +162,11 @@ export class ServerConnection {
     const { pingIntervalMs, pingTimeoutMs } = this.owner.limits
     const silentMs = now - this.#aliveAt
     if (this.#session.destroyed) this.#farewell.begin()
-    // A peer that has said goodbye cannot be asked.
-    else if (this.#pinged || this.#session.closed) {
+    else if (this.#pinged) {
       if (silentMs >= pingIntervalMs + pingTimeoutMs) this.destroy()
     } else if (silentMs >= pingIntervalMs) {
       this.#pinged = true
-      this.#session.ping(() => {
+      askForLife(this.#session, () => {
         this.#pinged = false
         this.alive()
       })

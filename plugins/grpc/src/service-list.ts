@@ -7,6 +7,7 @@ export class ServiceList {
   /** Where the server listens. */
   address: string | undefined
   readonly #context: ComponentContext
+  #asking: Promise<readonly string[]> | undefined
 
   constructor(context: ComponentContext, descriptors: readonly DescService[]) {
     this.#context = context
@@ -38,8 +39,14 @@ export class ServiceList {
     return (await this.methods(service)) !== undefined
   }
 
+  /** Many ask at a time: they get one answer. */
+  #endpoints(): Promise<readonly string[]> {
+    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined))
+    return this.#asking
+  }
+
   /** As the registry has them: a server is told of no endpoint before it is called. */
-  async #endpoints(): Promise<readonly string[]> {
+  async #ask(): Promise<readonly string[]> {
     let records: readonly ServiceRecord[]
     try {
       records = await this.#context.use('registry').get(this.#context.service)

@@ -138,8 +138,8 @@ test('3,000 connections of wrong frames leave the server as it was', async () =>
   await round(1000)
   const before = heap()
   await round(2000)
-  const grown = heap() - before
-  assert.ok(grown < 8_000_000, `it holds ${grown} bytes more`)
+  // What connections held is given back some turns after they have ended.
+  await until('it holds no more than before', () => heap() - before < 8_000_000)
   await talk({ id: address, address, metadata: {} })
 })
 

@@ -6,6 +6,7 @@ import { ServiceError, type Client, type Node, type UnaryRequest } from '@microg
 import { grpcClient, grpcServer } from '@micrograft/grpc'
 import { componentContext } from '@micrograft/testing'
 import { errorOfStatus, errorTrailers, percentDecode, percentEncode } from '../dist/grpc-error.js'
+import { readMetadata, writeMetadata } from '../dist/grpc-metadata.js'
 import { statusOfWireCode } from '../dist/grpc-status.js'
 import { parsePath, pathOf } from '../dist/grpc-path.js'
 import { readTimeout, timeoutHeaders } from '../dist/grpc-timeout.js'
@@ -113,6 +114,37 @@ test('messages of a status are percent-encoded and back', () => {
   }
   assert.equal(percentDecode('%zz'), '%zz')
   assert.equal(percentEncode('\ud800'), '%EF%BF%BD')
+})
+
+test('a message that was not percent-encoded is read as UTF-8', () => {
+  assert.equal(percentDecode(Buffer.from('größe ✓').toString('latin1')), 'größe ✓')
+})
+
+test('an error of any text fits the headers that peers take', () => {
+  for (const each of ['漢', '💡', '<', '"', '\n', '\x01', 'x', 'ü']) {
+    const headers = errorTrailers(new ServiceError('conflict', each.repeat(5000)))
+    const bytes = Object.entries(headers).reduce(
+      (sum, [name, value]) => sum + name.length + value.length + 32,
+      0,
+    )
+    assert.ok(bytes < 65_000, `${JSON.stringify(each)} makes ${bytes} bytes`)
+    const { detail } = readStatusDetails(headers['grpc-status-details-bin'] as string) ?? { detail: '' }
+    assert.match(detail, new RegExp(`^(?:${each})+…$`, 'u'))
+    assert.ok(Buffer.byteLength(detail) > 4000)
+  }
+})
+
+test('binary metadata goes as it is where it is base64, and is carried where it is none', () => {
+  const sent = (value: string) => {
+    const headers: Record<string, string | string[]> = {}
+    writeMetadata({ 'x-bin': value }, headers)
+    assert.deepEqual(readMetadata(headers as Record<string, string>), { 'x-bin': value })
+    return headers['x-bin'] === value
+  }
+  for (const each of ['', 'aGVsbG8=', 'aGVsbG8', 'aGVs', 'aG8=,aGVs', 'aG8, aGVs'])
+    assert.ok(sent(each), each)
+  for (const each of ['hello', 'a', 'a b', 'aGVsbG8==', '=', 'aG=8', 'aGVs aGVs', 'ü'])
+    assert.ok(!sent(each), each)
 })
 
 test('endpoints make the paths of go-micro, and paths the endpoints', () => {

@@ -4,9 +4,9 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
 import { Client as PlainClient, credentials, status, type ServiceError as GrpcError } from '@grpc/grpc-js'
-import type { ComponentContext, Registry, Server } from '@micrograft/contracts'
+import type { ComponentContext, Endpoint, Registry, Server } from '@micrograft/contracts'
 import { grpcServer, type GrpcServerOptions } from '@micrograft/grpc'
-import { componentContext } from '@micrograft/testing'
+import { componentContext, until } from '@micrograft/testing'
 import { SayService } from './support/greeter-proto.js'
 import { dispatcherOf, TestDoor } from './support/grpc-subject.js'
 
@@ -16,20 +16,36 @@ after(async () => {
 })
 
 /** A server whose endpoints the registry knows. */
-async function start(options: GrpcServerOptions = {}): Promise<{ server: Server; client: PlainClient }> {
+async function start(options: GrpcServerOptions = {}): Promise<{
+  readonly server: Server
+  readonly client: PlainClient
+  /** What the registry has of it, changed at will. */
+  readonly endpoints: Endpoint[]
+  /** How often the registry was asked. */
+  readonly asked: () => number
+}> {
   let address = ''
-  const endpoints = ['Say.Hello', 'Other.Thing', 'Other.Stuff'].map((name) => ({ name, metadata: {} }))
+  let asked = 0
+  const endpoints: Endpoint[] = ['Say.Hello', 'Other.Thing', 'Other.Stuff'].map((name) => ({
+    name,
+    metadata: {},
+  }))
   const registry = {
-    get: async (name: string) => [
-      { name, version: '1', metadata: {}, endpoints, nodes: [{ id: 'a', address, metadata: {} }] },
-      {
-        name,
-        version: '2',
-        metadata: {},
-        endpoints: [{ name: 'Foreign.Call', metadata: {} }],
-        nodes: [{ id: 'b', address: 'elsewhere:1', metadata: {} }],
-      },
-    ],
+    async get(name: string) {
+      asked++
+      // The answer takes a while, as that of a real one does.
+      await new Promise((resolve) => setImmediate(resolve))
+      return [
+        { name, version: '1', metadata: {}, endpoints, nodes: [{ id: 'a', address, metadata: {} }] },
+        {
+          name,
+          version: '2',
+          metadata: {},
+          endpoints: [{ name: 'Foreign.Call', metadata: {} }],
+          nodes: [{ id: 'b', address: 'elsewhere:1', metadata: {} }],
+        },
+      ]
+    },
   } as unknown as Registry
   const context: ComponentContext = { ...componentContext({ registry }), service: 'greeter' }
   const server = grpcServer(options, context)
@@ -39,7 +55,7 @@ async function start(options: GrpcServerOptions = {}): Promise<{ server: Server;
   ))
   const client = new PlainClient(address, credentials.createInsecure())
   disposables.push(() => client.close())
-  return { server, client }
+  return { server, client, endpoints, asked: () => asked }
 }
 
 const raw = (bytes: Buffer) => bytes
@@ -67,6 +83,28 @@ test('health tells of the server, the service and its types', async () => {
     assert.equal(await check(client, known), 1, known)
   await assert.rejects(check(client, 'nobody'), { code: status.NOT_FOUND })
   await assert.rejects(check(client, 'greeter.Foreign'), { code: status.NOT_FOUND })
+})
+
+test('who watches a service that is not known yet is told once it is, and many ask the registry once', async () => {
+  const { client, endpoints, asked } = await start()
+  const seen: number[][] = []
+  const watches = Array.from({ length: 50 }, (_, i) => {
+    const each: number[] = (seen[i] = [])
+    const watch = client.makeServerStreamRequest(
+      '/grpc.health.v1.Health/Watch',
+      raw,
+      raw,
+      text(1, 'greeter.Late'),
+    )
+    watch.on('data', (reply: Buffer) => each.push(statusIn(reply))).on('error', () => undefined)
+    return watch
+  })
+  await until('all are answered', () => seen.every(({ length }) => length === 1))
+  const before = asked()
+  endpoints.push({ name: 'Late.Call', metadata: {} })
+  await until('all are told', () => seen.every((each) => each.join() === '3,1'))
+  assert.equal(asked(), before + 1)
+  for (const each of watches) each.cancel()
 })
 
 test('who watches health is told when the server stops', async () => {

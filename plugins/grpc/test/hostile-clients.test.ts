@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { constants, type ClientHttp2Session } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { after, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { deflateSync, gzipSync } from 'node:zlib'
 import type { Dispatcher } from '@micrograft/contracts'
 import { grpcServer, type GrpcServerOptions } from '@micrograft/grpc'
-import { componentContext, until } from '@micrograft/testing'
+import { componentContext, pause, until } from '@micrograft/testing'
 import { dispatcherOf, TestDoor } from './support/grpc-subject.js'
 import { frame, rawCall, rawSession } from './support/raw-call.js'
 
@@ -83,7 +85,10 @@ test('compressed messages are taken, and none that grows above the limit', async
   assert.equal(bomb.headers['grpc-status'], '8')
   assert.match(bomb.headers['grpc-message'] as string, /a message that is compressed/)
   assert.equal(await statusOf(address, frame('no gzip', 1), gzip), '13')
-  assert.equal(await statusOf(address, frame('x', 1), { 'grpc-encoding': 'snappy' }), '12')
+  const snappy = { 'grpc-encoding': 'snappy' }
+  assert.equal(await statusOf(address, frame('x', 1), snappy), '12')
+  const { headers } = await rawCall(session(address), frame('x', 1), snappy)
+  assert.equal(headers['grpc-accept-encoding'], 'identity,gzip,deflate')
 })
 
 test('headers that are wrong are answered so that the peer understands', async () => {
@@ -238,6 +243,25 @@ test('a peer that does not read its replies gets no more of them', async () => {
   assert.equal(other.body.length, 100_005)
 })
 
+test('replies that are given up before they are read cost the connection nothing', async () => {
+  const { address } = await start(
+    {},
+    dispatcherOf({ 'Say.Hello': async (_, body) => body, 'Say.Big': async () => Buffer.alloc(1_000_000) }),
+  )
+  const one = session(address)
+  const headers = { ':method': 'POST', ':path': '/echo.Say/Big', 'content-type': 'application/grpc' }
+  for (let i = 0; i < 20; i++) {
+    const stream = one.request(headers)
+    stream.on('error', () => undefined)
+    stream.pause()
+    stream.end(frame('x'))
+    await new Promise((resolve) => stream.once('response', resolve).once('close', resolve))
+    await pause(5)
+    stream.close(constants.NGHTTP2_CANCEL)
+  }
+  assert.equal((await rawCall(one, frame('x'))).headers['grpc-status'], '0')
+})
+
 test('an error goes to the peer whole and no longer than headers may be', async () => {
   const detail = `${'ü'.repeat(100_000)}\ud800`
   const failing = dispatcherOf({
@@ -250,3 +274,55 @@ test('an error goes to the peer whole and no longer than headers may be', async 
   assert.equal(headers['grpc-status'], '13')
   assert.ok((headers['grpc-message'] as string).length < 30_000)
 })
+
+test('a request that comes byte by byte costs no more than it has', async () => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const { address } = await start()
+  const socket = socketTo(address)
+  let came = Buffer.alloc(0)
+  socket.on('data', (chunk: Buffer) => (came = Buffer.concat([came, chunk]).subarray(-1000)))
+  const ping = async (text: string) => {
+    socket.write(http2Frame(6, 0, 0, Buffer.from(text)))
+    await until('all before it was read', () => came.includes(text))
+  }
+  const settings = http2Frame(4, 0, 0, Buffer.alloc(0))
+  const fields = {
+    ':method': 'POST',
+    ':scheme': 'http',
+    ':authority': 'x',
+    ':path': '/a.Say/Hello',
+    'content-type': 'application/grpc',
+  }
+  const block = Buffer.concat(Object.entries(fields).map(([name, value]) => literalField(name, value)))
+  socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings]))
+  socket.write(Buffer.concat([http2Frame(1, 4, 1, block), http2Frame(0, 0, 1, frame('', 0, 1_000_000))]))
+  await ping('before..')
+  gc()
+  const before = process.memoryUsage().heapUsed
+  const bytes = Buffer.concat(Array.from({ length: 10_000 }, () => http2Frame(0, 0, 1, Buffer.from('x'))))
+  for (let i = 0; i < 10; i++) {
+    socket.write(bytes)
+    await ping(`after ${i}.`)
+  }
+  gc()
+  const heldBytes = process.memoryUsage().heapUsed - before
+  assert.equal(came.includes(http2Frame(3, 0, 1, Buffer.alloc(0)).subarray(3)), false, 'it was not reset')
+  assert.ok(heldBytes < 3_000_000, `100,000 bytes cost ${heldBytes}`)
+})
+
+function http2Frame(type: number, flags: number, id: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(payload.length, 0, 3)
+  head[3] = type
+  head[4] = flags
+  head.writeUInt32BE(id, 5)
+  return Buffer.concat([head, payload])
+}
+
+/** RFC 7541 §6.2.2. */
+function literalField(name: string, value: string): Buffer {
+  return Buffer.from(
+    `\0${String.fromCharCode(name.length)}${name}${String.fromCharCode(value.length)}${value}`,
+  )
+}

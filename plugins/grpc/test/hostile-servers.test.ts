@@ -7,6 +7,8 @@ import {
 } from 'node:http2'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { after, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Client, ErrorCode, Node } from '@micrograft/contracts'
 import { grpcClient, grpcServer, type GrpcClientOptions } from '@micrograft/grpc'
 import { FaultyLink } from '@micrograft/test-support'
@@ -38,6 +40,11 @@ async function listening(server: Server): Promise<Node> {
   })
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
   return { id: address, address, metadata: {} }
+}
+
+function collector(): () => void {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc') as () => void
 }
 
 type Answer = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void
@@ -237,6 +244,67 @@ test('connections are closed when idle, and as many as asked for are opened', as
   assert.equal(Buffer.from((await one.call(node, request())).body).toString(), 'x')
 })
 
+test('calls above what a server takes at a time wait in order, and cost nothing once they are given up', async () => {
+  const gc = collector()
+  const open: ServerHttp2Stream[] = []
+  const server = createHttp2({ settings: { maxConcurrentStreams: 2 } })
+  const came: string[] = []
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    stream.on('error', () => undefined)
+    stream.resume()
+    came.push(headers['x-name'] as string)
+    open.push(stream)
+  })
+  const node = await listening(server as unknown as Server)
+  const one = client()
+  const call = (name: string, timeoutMs = 10_000, bytes = 1) =>
+    one.call(node, { ...request(timeoutMs), metadata: { 'x-name': name }, body: Buffer.alloc(bytes) })
+  const first = [call('a'), call('b')]
+  await until('the server has all that it takes', () => came.length === 2)
+  gc()
+  const before = process.memoryUsage().external
+  for (let i = 0; i < 10; i++) {
+    const late = Array.from({ length: 20 }, () =>
+      assert.rejects(call('late', 20, 100_000), { code: 'timeout' }),
+    )
+    await Promise.all(late)
+  }
+  await until('the memory of 200 calls that were given up is free', () => {
+    gc()
+    return process.memoryUsage().external - before < 5_000_000
+  })
+  const next = [call('c'), call('d'), call('e')]
+  for (let i = 0; i < 5; i++) {
+    await until('one is there', () => open.length > i)
+    reply(frame('on'))(open[i] as ServerHttp2Stream, {})
+  }
+  await Promise.all([...first, ...next])
+  assert.deepEqual(came, ['a', 'b', 'c', 'd', 'e'])
+  const under = Promise.all([assert.rejects(call('f')), assert.rejects(call('g'))])
+  const waiting = assert.rejects(call('h'), { code: 'unavailable' })
+  await until('the server has all that it takes', () => came.length === 7)
+  for (const each of open) each.session?.destroy()
+  await Promise.all([under, waiting])
+})
+
+test('requests that are given up before they were sent cost the connection nothing', async () => {
+  const server = createHttp2({ settings: { initialWindowSize: 1000 } })
+  let sessions = 0
+  server.on('session', () => sessions++)
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    stream.on('error', () => undefined)
+    if (headers['x-deaf'] === undefined) reply(frame('on'))(stream.resume(), headers)
+  })
+  const node = await listening(server as unknown as Server)
+  const one = client()
+  for (let i = 0; i < 20; i++) {
+    const deaf = { ...request(20), metadata: { 'x-deaf': '1' }, body: Buffer.alloc(1_000_000) }
+    await assert.rejects(one.call(node, deaf), { code: 'timeout' })
+  }
+  assert.equal(Buffer.from((await one.call(node, request())).body).toString(), 'on')
+  assert.equal(sessions, 1)
+})
+
 test('resets under load lose no call that is tried again, and delays none', async () => {
   const server = grpcServer({}, componentContext())
   disposables.push(() => server[Symbol.asyncDispose]())
@@ -286,4 +354,14 @@ test('options that are none are refused', () => {
   })
   assert.throws(() => grpcServer({ maxCalls: 1.5 }, context), { code: 'invalid-option', message: /maxCalls/ })
   assert.throws(() => grpcServer({ port: 1 } as object, context), { code: 'invalid-option' })
+  const ofClient = [{ dialTimeoutMs: 3_000_000_000 }, { secure: 'false' }, { cert: 'x' }, { key: 'x' }]
+  const ofServer = [{ helloTimeoutMs: 3_000_000_000 }, { health: 'no' }, { reflection: 0 }]
+  for (const options of ofClient) {
+    const message = new RegExp(Object.keys(options)[0] as string)
+    assert.throws(() => grpcClient(options as object, context), { code: 'invalid-option', message })
+  }
+  for (const options of ofServer) {
+    const message = new RegExp(Object.keys(options)[0] as string)
+    assert.throws(() => grpcServer(options as object, context), { code: 'invalid-option', message })
+  }
 })
