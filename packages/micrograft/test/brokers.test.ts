@@ -159,3 +159,18 @@ test('an address that is none, and one that is taken, are refused with the flag 
     { code: 'conflict', message: /--broker_address/ },
   )
 })
+
+test('a message that only one of a queue can take goes to that one', async () => {
+  await using broker = memoryBroker({ hub: memorySubscribers(), inboxSize: 1 }, componentContext())
+  let release = () => undefined as void
+  const held = new Promise<void>((resolve) => (release = resolve))
+  let quick = 0
+  await broker.subscribe('t', () => held, { queue: 'workers' })
+  await broker.subscribe('t', async () => void quick++, { queue: 'workers' })
+  for (let i = 0; i < 20; i++) {
+    await broker.publish('t', { header: {}, body: new Uint8Array() })
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.equal(quick, 18)
+  release()
+})

@@ -3,6 +3,9 @@ import { test } from 'node:test'
 import type { Codec } from '@micrograft/contracts'
 import { codecCases, type CodecSubject } from '@micrograft/testing'
 import { jsonCodec } from '../dist/codec/json-codec.js'
+import { msgpackCodec } from '../dist/codec/msgpack-codec.js'
+import { protobufCodec } from '../dist/codec/protobuf-codec.js'
+import { textCodec } from '../dist/codec/text-codec.js'
 import { complyEveryWay } from './support/comply-every-way.js'
 
 const subject =
@@ -101,3 +104,37 @@ function circular(): object {
   value['self'] = value
   return value
 }
+
+test('the text codec gives text back as it was, with what looks like a byte order mark', () => {
+  const codec = textCodec()
+  for (const text of ['\ufeffhello', '\ufeff']) assert.equal(codec.decode(codec.encode(text)), text)
+})
+
+test('a record that a message of MessagePack defines changes no other message', () => {
+  const codec = msgpackCodec()
+  // Defines the record 0x40 with one field, and then a value of it.
+  const hostile = Buffer.from([0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61, 0x01])
+  try {
+    codec.decode(hostile)
+  } catch {
+    // It may be refused.
+  }
+  assert.deepEqual(codec.decode(Buffer.from([0x92, 0x40, 0x41])), [64, 65])
+})
+
+test('MessagePack that is nested without end is refused', () => {
+  const codec = msgpackCodec()
+  assert.throws(() => codec.decode(Buffer.alloc(200_000, 0x91)), { code: 'bad-request' })
+})
+
+test('the protobuf codec says which message it cannot write', async () => {
+  const { createRegistry, create } = await import('@bufbuild/protobuf')
+  const { Int32ValueSchema } = await import('@bufbuild/protobuf/wkt')
+  const codec = await protobufCodec({ registry: createRegistry(Int32ValueSchema) })
+  const message = create(Int32ValueSchema)
+  message.value = 2 ** 40
+  assert.throws(() => codec.encode(message), {
+    code: 'bad-request',
+    message: /google\.protobuf\.Int32Value/,
+  })
+})

@@ -141,6 +141,18 @@ test('a name server that fails or is silent is unavailable, and later leaves the
   await until('it has caught up', () => addresses(selection) === '127.0.0.2:2')
 })
 
+test('a name server that fails for addresses of IPv6 alone is believed for those of IPv4', async (t) => {
+  t.after(() => {
+    server.failsForIPv6 = false
+    server.records.length = 0
+  })
+  server.failsForIPv6 = true
+  server.records.push({ type: 'A', name: 'old.test.', ttl: 1, address: '10.0.0.1' })
+  const selector = open(t, {})
+  assert.equal(addresses(await selector.select('old.test:80')), '10.0.0.1:80')
+  await assert.rejects(selector.select('none.test:80'), { code: 'unavailable' })
+})
+
 test('an abort while a silent name server is waited for rejects at once', async (t) => {
   const silent = await openDnsServer()
   t.after(() => silent[Symbol.asyncDispose]())

@@ -136,3 +136,21 @@ test('durations are as Go writes them', () => {
   ]
   for (const [text, ms] of cases) assert.equal(parseDuration(text), ms, text)
 })
+
+test('a value of the config file that is no text, number or list is refused with the file', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'micrograft-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'flags.json')
+  for (const [value, name] of [
+    [{ server_name: null }, 'server_name'],
+    [{ broker: { name: 'nats' } }, 'broker'],
+    [{ plugin: ['a', null] }, 'plugin'],
+    [{ server_metadata: { zone: null } }, 'server_metadata'],
+  ] as const) {
+    await writeFile(file, JSON.stringify(value))
+    assert.throws(() => parseFlags(['--config_file', file], {}), {
+      code: 'invalid-option',
+      message: new RegExp(`${name}.*flags\\.json`),
+    })
+  }
+})

@@ -494,6 +494,7 @@ const refused: readonly [string, string, number][] = [
   ['a chunk size that is none', `${post}Transfer-Encoding: chunked\r\n\r\n1g`, 400],
   ['a chunk line that does not end', `${post}Transfer-Encoding: chunked\r\n\r\n1;${'x'.repeat(300)}`, 400],
   ['a chunk without its end', `${post}Transfer-Encoding: chunked\r\n\r\n1\r\nab`, 400],
+  ['a chunk size with a space inside', `${post}Transfer-Encoding: chunked\r\n\r\n1 1\r\na\r\n0\r\n\r\n`, 400],
   ['a chunk line with a line feed', `${post}Transfer-Encoding: chunked\r\n\r\n1;x\n`, 400],
   ['a trailer that does not end', `${post}Transfer-Encoding: chunked\r\n\r\n0\r\nx:${'y'.repeat(9000)}`, 431],
   ['a trailer without a colon', `${post}Transfer-Encoding: chunked\r\n\r\n0\r\nx\r\n\r\n`, 400],

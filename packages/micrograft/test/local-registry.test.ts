@@ -473,6 +473,17 @@ test('what a killed writer left half-written is removed in the end', async (t) =
   assert.ok(!readdirSync(path).some((name) => name.endsWith('.tmp')))
 })
 
+test('what cannot be removed keeps nothing else from being seen', async (t) => {
+  const path = fresh()
+  const registry = open(t, { directory: path })
+  await registry.register(greeter('a'))
+  const left = join(path, `.${'0'.repeat(40)}.0123456789ab.tmp`)
+  mkdirSync(left)
+  const old = Date.now() / 1000 - 3600
+  utimesSync(left, old, old)
+  assert.equal((await registry.get('greeter'))[0]?.nodes.length, 1)
+})
+
 test('the address that a flag gives is the directory', async (t) => {
   const path = fresh()
   await open(t, { addresses: [path] }).register(greeter('a'))

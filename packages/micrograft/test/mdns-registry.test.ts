@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -297,5 +298,34 @@ test('the address that a flag gives is group and port', async () => {
   }
   for (const addresses of [['239.0.0.1:5353'], ['[ff02::fb]:5353'], undefined]) {
     await mdnsRegistry({ addresses }, componentContext())[Symbol.asyncDispose]()
+  }
+})
+
+test('a record that no message can carry is refused when it is registered', { skip }, async (t) => {
+  const options = network()
+  const registry = open(t, options)
+  const metadata = Object.fromEntries(
+    Array.from({ length: 8 }, (_, i) => [`noise-${i}`, randomBytes(6000).toString('base64')]),
+  )
+  const huge = [{ id: 'a', address: '127.0.0.1:4001', metadata }]
+  await assert.rejects(registry.register(greeter('a', { nodes: huge })), { code: 'too-large' })
+  // Short enough for the node, and too long for the list of services.
+  const name = Array.from({ length: 4 }, () => 'x'.repeat(60)).join('.')
+  await assert.rejects(registry.register(greeter('a', { name })), { code: 'bad-request' })
+  await registry.register(greeter('b'))
+  assert.deepEqual(
+    (await open(t, options).list()).map((each) => each.name),
+    ['greeter'],
+  )
+})
+
+test('options of the mdns registry that cannot be are refused', () => {
+  for (const options of [
+    { domain: '' },
+    { domain: 'a..b' },
+    { domain: 7 as never },
+    { timeoutMs: Number.NaN },
+  ]) {
+    assert.throws(() => mdnsRegistry(options, componentContext()), { code: 'invalid-option' })
   }
 })

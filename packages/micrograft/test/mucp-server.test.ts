@@ -413,3 +413,48 @@ test('options that cannot be are refused with their names', () => {
   assert.throws(make({ maxCall: 1 }), code('invalid-option', /there are .*maxCalls/))
   assert.throws(make({ maxStreams: 0 }), code('invalid-option', /maxStreams/))
 })
+
+test('an id in an envelope that no reply could carry is refused', async () => {
+  await using served = await serveMucp()
+  using peer = await RawHttp.dial(served.address)
+  const header = callHeader('Say.Hello', { 'Content-Type': 'application/json-rpc' })
+  peer.send(rawRequest(header, JSON.stringify({ id: 'x'.repeat(600_000), params: [{}] })))
+  const error = errorOf(await peer.message())
+  assert.equal(error['code'], 400)
+  assert.match(String(error['detail']), /an id has more than 256/)
+  peer.send(rawRequest(callHeader(), 'on'))
+  assert.equal((await peer.message(2)).body.toString(), 'on')
+})
+
+test('an error that is too large for the transport is answered without its text, and ends no process', async () => {
+  await using served = await serveMucp(
+    {
+      unary: ({ signal }, body) => {
+        if (body.toString() === 'on') return body
+        if (body.toString() === 'fail') throw new ServiceError('conflict', 'ü'.repeat(4000))
+        return new Promise(() => signal.addEventListener('abort', () => undefined))
+      },
+    },
+    undefined,
+    { maxHeaderBytes: 1000 },
+  )
+  using peer = await RawHttp.dial(served.address)
+  peer.send(rawRequest(callHeader(), 'fail'))
+  const error = errorOf(await peer.message())
+  assert.equal(error['code'], 409)
+  assert.match(String(error['detail']), /too large/)
+  const long = `Say.${'x'.repeat(500)}`
+  peer.send(rawRequest(callHeader(long, { Timeout: '1000000' }), 'wait'))
+  assert.equal(errorOf(await peer.message(2))['code'], 408)
+  peer.send(rawRequest(callHeader(), 'on'))
+  assert.equal((await peer.message(3)).body.toString(), 'on')
+})
+
+test('where not even a short error can be sent, the connection ends', async () => {
+  await using served = await serveMucp({ unary: () => Promise.reject(new Error('no')) }, undefined, {
+    maxHeaderBytes: 130,
+  })
+  using peer = await RawHttp.dial(served.address)
+  peer.send(rawRequest({ 'Micro-Endpoint': 'A.B' }, 'x'))
+  await until('the connection has ended', () => peer.closed)
+})

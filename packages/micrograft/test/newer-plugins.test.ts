@@ -48,3 +48,18 @@ test('a plugin that appears in the folder and is not used can be chosen from the
   await until('the newer one is taken', () => current() === 'shelf 1.1.0')
   assert.deepEqual(await service.store.list(), ['from 1.1.0'])
 })
+
+test('of several versions in a folder the highest counts, a release before what came before it', async (t) => {
+  const folder = await privateFolder(t)
+  const versions = ['1.0.0', '1.0.0-rc.2', '0.10.0', '0.9.0', '1.0.0-beta']
+  for (const version of versions)
+    await pluginFile(
+      folder,
+      { name: 'kept', type: 'store', version },
+      `export const Plugin = { name: 'kept', type: 'store', version: '${version}', newFunc: () => ({}) }`,
+    )
+  const service = createService({ name: 'a', registry: 'memory', logger: 'noop', plugins: [folder] })
+  t.after(() => service.stop())
+  await service.init([], {})
+  assert.equal(service.catalogue.find('store', 'kept').version, '1.0.0')
+})

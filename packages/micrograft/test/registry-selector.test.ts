@@ -305,6 +305,32 @@ test('select while the registry is lost gives the nodes known before, and unavai
   await until('it has caught up', () => selection.nodes.length === 2)
 })
 
+test('a select that is aborted while the registry is lost takes nothing away from the next', async (t) => {
+  const inner = openRegistry()
+  const { registry, lost, lose } = fragile(inner)
+  let silent = false
+  const watch = registry.watch.bind(registry)
+  const asked: Registry = Object.assign(registry, {
+    watch: (...given: Parameters<Registry['watch']>) =>
+      silent
+        ? new Promise<RegistryWatcher>((_, reject) => given[0]?.signal?.addEventListener('abort', reject))
+        : watch(...given),
+  })
+  const selector = registrySelector({}, componentContext({ registry: asked }))
+  t.after(() => selector[Symbol.asyncDispose]())
+  await place(inner, 'greeter', [{ address: 'a' }])
+  await (await selector.select('greeter'))[Symbol.asyncDispose]()
+  silent = true
+  const control = new AbortController()
+  const aborted = assert.rejects(selector.select('greeter', { signal: control.signal }), { message: 'late' })
+  control.abort(new Error('late'))
+  await aborted
+  silent = false
+  await lose()
+  assert.ok(lost.yes)
+  assert.deepEqual(chosen(await selector.select('greeter')), ['a'])
+})
+
 test('a disposed selection leaves no watcher behind', async (t) => {
   const { registry, selection } = await select(t, ['a'])
   let ended = 0

@@ -35,6 +35,15 @@ const limits = {
   maxTargets: 4,
 }
 const hello = write.helloFrame({ ...limits, lowest: 1, highest: 1 })
+/** Of a client that takes hardly anything. */
+const smallHello = write.helloFrame({
+  ...limits,
+  maxFrameBytes: 1,
+  windowBytes: 1,
+  windowMessages: 1,
+  lowest: 1,
+  highest: 1,
+})
 const body = Buffer.from('{"name":"John"}')
 const metadata = { traceparent: '00-1-2-01', 'x-text': 'grüße' }
 const target = { service: 'greeter', endpoint: 'Say.Hello', contentType: 'application/json' }
@@ -110,6 +119,7 @@ const dispatcher: Dispatcher = {
 class ServerTarget {
   readonly wheel = new DeadlineWheel(false)
   #connection = new FakeConnection()
+  #made = 0
   #server = this.#fresh()
 
   feed(frame: Buffer): void {
@@ -125,9 +135,10 @@ class ServerTarget {
 
   #fresh(): ServerConnection {
     this.#connection = new FakeConnection()
+    this.#made++
     const owner = { dispatcher, wheel: this.wheel, changed: () => undefined }
     const server = new ServerConnection(this.#connection, owner, limits)
-    server.message({ header: {}, body: hello })
+    server.message({ header: {}, body: this.#made % 4 === 0 ? smallHello : hello })
     return server
   }
 }

@@ -1,24 +1,26 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import type { Dispatcher, Server } from '@micrograft/contracts'
+import { ServiceError, type Dispatcher, type Server } from '@micrograft/contracts'
 import { componentContext, until } from '@micrograft/testing'
 import { FrameType } from '../dist/rpc/frame.js'
 import * as write from './support/frames.js'
-import type { RpcServerOptions } from '../dist/rpc/rpc-server.js'
+import { rpcServer, type RpcServerOptions } from '../dist/rpc/rpc-server.js'
 import { tcpTransport } from '../dist/transport/tcp-transport.js'
 import { RawPeer } from './support/raw-peer.js'
 import { RpcSubject } from './support/rpc-subject.js'
 
-const hello = write.helloFrame({
-  lowest: 1,
-  highest: 1,
-  maxFrameBytes: 1_000_000,
-  maxCalls: 0,
-  maxTargets: 0,
-  windowBytes: 100_000,
-  windowMessages: 10,
-})
+const helloOf = (maxFrameBytes: number) =>
+  write.helloFrame({
+    lowest: 1,
+    highest: 1,
+    maxFrameBytes,
+    maxCalls: 0,
+    maxTargets: 0,
+    windowBytes: 100_000,
+    windowMessages: 10,
+  })
+const hello = helloOf(1_000_000)
 const target = (endpoint: string) => ({
   target: { service: 'echo', endpoint, contentType: 'application/json' },
   reference: 0,
@@ -32,14 +34,14 @@ const withMetadata = (bytes: readonly number[]) =>
 
 interface Served extends AsyncDisposable {
   readonly address: string
-  readonly state: { running: number; aborted: number; read: number }
+  readonly state: { running: number; ended: number; aborted: number; read: number }
   readonly server: Server
   /** A well-behaved call by another client succeeds. */
   works(): Promise<void>
 }
 
 async function serve(server?: RpcServerOptions): Promise<Served> {
-  const state = { running: 0, aborted: 0, read: 0 }
+  const state = { running: 0, ended: 0, aborted: 0, read: 0 }
   const dispatcher: Dispatcher = {
     kind: (endpoint) => (endpoint.startsWith('Stream.') ? 'stream' : 'unary'),
     async unary({ endpoint, signal, contentType }, body) {
@@ -47,6 +49,8 @@ async function serve(server?: RpcServerOptions): Promise<Served> {
       signal.addEventListener('abort', () => state.aborted++)
       if (endpoint === 'Say.LargeLater') await new Promise((resolve) => setTimeout(resolve, 20))
       if (endpoint === 'Say.Never') await new Promise(() => undefined)
+      if (endpoint === 'Say.Wrong') throw new ServiceError('bad-request', 'ü'.repeat(2000))
+      state.ended++
       return {
         metadata: {},
         contentType,
@@ -56,6 +60,7 @@ async function serve(server?: RpcServerOptions): Promise<Served> {
     async stream({ endpoint, signal }, stream) {
       state.running++
       signal.addEventListener('abort', () => state.aborted++)
+      if (endpoint === 'Stream.Wrong') throw new ServiceError('bad-request', 'x'.repeat(2000))
       if (endpoint === 'Stream.Unread')
         await new Promise((resolve) => signal.addEventListener('abort', resolve))
       else for await (const _ of stream.messages) state.read++
@@ -142,6 +147,13 @@ test('a stream that sends more than its window ends one connection', async () =>
   const frames = [write.openFrame(1, 0, target('Stream.Unread'), {}), ...flood]
   await refused(frames, /more than its window/, { windowMessages: 10 })
   await refused(frames, /more than its window/, { windowBytes: 500 })
+})
+
+test('a frame above the limit ends one connection', async () => {
+  const options = { maxFrameBytes: 1000 }
+  await refused([call(0, 'Say.Hello', Buffer.alloc(1000))], /a frame of \d+ bytes/, options)
+  const open = write.openFrame(0, 0, target('Stream.Read'), {})
+  await refused([open, write.dataFrame(0, Buffer.alloc(1000))], /a frame of 1002 bytes/, options)
 })
 
 test('more targets than are remembered end one connection', async () => {
@@ -343,4 +355,93 @@ test('a slow client gets everything, at its own speed', async () => {
   await until('all have come', () => peer.ofType(FrameType.reply).length === 12, 20_000)
   assert.ok(peer.ofType(FrameType.reply).every((frame) => frame.length > 500_000))
   await served.works()
+})
+
+test('a client that takes no frame of any size is told of errors all the same, and harms nobody', async () => {
+  await using served = await serve()
+  for (const maxFrameBytes of [0, 1, 60]) {
+    using peer = await RawPeer.dial(served.address)
+    peer.send(
+      helloOf(maxFrameBytes),
+      call(0, 'Say.Large'),
+      call(1, 'Say.Wrong'),
+      write.callFrame(FrameType.call, 2, 1, target('Say.Never'), {}, Buffer.alloc(0)),
+      call(3, 'Say.Never'),
+      write.cancelFrame(3, 'canceled', 'x'.repeat(1000)),
+      write.openFrame(4, 0, target('Stream.Wrong'), {}),
+    )
+    await until('each is answered', () => peer.ofType(FrameType.error).length === 5)
+    const slots = peer.ofType(FrameType.error).map((frame) => frame[1] as number)
+    assert.deepEqual(
+      slots.sort((a, b) => a - b),
+      [0, 1, 2, 3, 4],
+    )
+    if (maxFrameBytes === 60) assert.ok(peer.ofType(FrameType.error).every(({ length }) => length <= 60))
+    assert.equal(peer.closed, false)
+  }
+  await served.works()
+})
+
+test('stop waits for a slow client to read what is answered already', async () => {
+  await using served = await serve()
+  using peer = await RawPeer.dial(served.address)
+  peer.socket.pause()
+  peer.send(hello, ...Array.from({ length: 40 }, (_, slot) => call(slot, 'Say.LargeLater')))
+  await until('all are answered', () => served.state.ended === 40)
+  const stopped = served.server.stop({ graceMs: 30_000 })
+  // Longer than a client may take to hear of the go-away, which stands behind the replies.
+  await new Promise((resolve) => setTimeout(resolve, 4000))
+  peer.socket.resume()
+  await until('all have come', () => peer.ofType(FrameType.reply).length === 40, 20_000)
+  await until('the go-away has come', () => peer.ofType(FrameType.ping).length === 1)
+  peer.send(write.pingFrame(FrameType.pong, 0))
+  await stopped
+})
+
+test('a client has its time to say hello also after the process stood still', async () => {
+  await using served = await serve({ helloTimeoutMs: 200 })
+  using peer = await RawPeer.dial(served.address)
+  await until('it is accepted', () => peer.ofType(FrameType.hello).length === 1)
+  // In the turn of a timer, so that others that are due come before what has arrived is read.
+  await new Promise((resolve) => setTimeout(resolve, 1))
+  peer.send(hello, call(0))
+  for (const end = performance.now() + 500; performance.now() < end;);
+  await until('it is answered', () => peer.ofType(FrameType.reply).length === 1)
+})
+
+test('a grace without end is one', async () => {
+  await using served = await serve()
+  using peer = await RawPeer.dial(served.address)
+  peer.send(hello, call(0, 'Say.Never'))
+  await until('it is under way', () => served.state.running === 1)
+  void served.server.stop({ graceMs: Infinity })
+  await until('the client is told', () => peer.ofType(FrameType.ping).length === 1)
+  peer.send(write.pingFrame(FrameType.pong, 0))
+  // Longer than a client that has heard may take.
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  peer.send(write.cancelFrame(0, 'canceled', 'given up'))
+  await until('it is answered', () => peer.ofType(FrameType.error).length === 1)
+  assert.match(peer.ofType(FrameType.error)[0]?.toString() ?? '', /given up/)
+})
+
+test('options that cannot be are refused with their names', () => {
+  const transport = tcpTransport(undefined, componentContext())
+  for (const [options, name] of [
+    [{ maxCalls: 0 }, /maxCalls/],
+    [{ maxCalls: -1 }, /maxCalls/],
+    [{ maxCalls: 2 ** 31 }, /maxCalls/],
+    [{ maxStreams: NaN }, /maxStreams/],
+    [{ maxTargets: -1 }, /maxTargets/],
+    [{ maxTargets: 1.5 }, /maxTargets/],
+    [{ helloTimeoutMs: 0 }, /helloTimeoutMs/],
+    [{ helloTimeoutMs: NaN }, /helloTimeoutMs/],
+    [{ helloTimeoutMs: '5' }, /helloTimeoutMs/],
+    [{ windowBytes: 0 }, /windowBytes/],
+  ] as const) {
+    assert.throws(
+      () => rpcServer(options as RpcServerOptions, componentContext({ transport })),
+      (error) => error instanceof ServiceError && error.code === 'invalid-option' && name.test(error.message),
+    )
+  }
+  rpcServer({ maxStreams: 0, maxTargets: 0, helloTimeoutMs: Infinity }, componentContext({ transport }))
 })

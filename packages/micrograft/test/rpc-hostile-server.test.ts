@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ServiceError, type Client, type ErrorCode, type Node } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type Client,
+  type ErrorCode,
+  type Node,
+  type TransportLimits,
+} from '@micrograft/contracts'
 import { componentContext, until } from '@micrograft/testing'
 import { FrameType } from '../dist/rpc/frame.js'
 import * as write from './support/frames.js'
 import { rpcClient, type RpcClientOptions } from '../dist/rpc/rpc-client.js'
 import { tcpTransport } from '../dist/transport/tcp-transport.js'
-import { rawServer, type RawPeer } from './support/raw-peer.js'
+import { framed, rawServer, type RawPeer } from './support/raw-peer.js'
 
 const helloWith = (more: object) =>
   write.helloFrame({
@@ -42,6 +48,7 @@ async function fixture(
   answers: { readonly [type: number]: (slot: number, frame: Buffer) => readonly Buffer[] },
   options?: RpcClientOptions,
   first: readonly Buffer[] = [hello],
+  limits?: TransportLimits,
 ): Promise<Fixture> {
   const peers: RawPeer[] = []
   const { address, ...server } = await rawServer((peer) => {
@@ -56,7 +63,7 @@ async function fixture(
       }
     })
   })
-  const transport = tcpTransport(undefined, componentContext())
+  const transport = tcpTransport(limits, componentContext())
   const client = rpcClient(options, componentContext({ transport }))
   const node = { id: 'raw', address, metadata: {} }
   return {
@@ -87,14 +94,22 @@ for (const [what, answer, reason] of [
   ['a reply for no call', (slot: number) => [reply(slot + 1)], /nothing is open/],
   ['a reply that comes twice', (slot: number) => [reply(slot), reply(slot)], /nothing is open/],
   ['an answer for a stream to a call', (slot: number) => [write.dataFrame(slot, body)], /as a stream is/],
+  [
+    'a reply above the limit',
+    (slot: number) => [write.replyFrame(slot, '', {}, Buffer.alloc(50_000))],
+    /a frame of 50004 bytes/,
+  ],
   ['a frame of an unknown type', () => [Buffer.from([0x55])], /type 85/],
   ['a frame of a client', () => [write.cancelFrame(0, 'canceled', '')], /type 19/],
 ] as const) {
   test(`${what} ends the connection with protocol, and the next call has a new one`, async () => {
     let broken = true
-    await using it = await fixture({
-      [FrameType.call]: (slot) => (broken ? answer(slot) : [reply(slot)]),
-    })
+    await using it = await fixture(
+      {
+        [FrameType.call]: (slot) => (broken ? answer(slot) : [reply(slot)]),
+      },
+      { maxFrameBytes: 40_000 },
+    )
     const first = await it.call().then(
       () => undefined,
       (error: unknown) => error,
@@ -206,6 +221,23 @@ test('a server that falls silent is asked, and given up where it does not answer
   await call
 })
 
+test('a reply that takes long to come is a sign of life', async () => {
+  let timer: NodeJS.Timeout | undefined
+  const whole = framed(write.replyFrame(0, '', {}, Buffer.alloc(300)))
+  let sent = 0
+  await using it = await fixture(
+    {
+      [FrameType.call]: () => {
+        timer = setInterval(() => it.peers[0]?.socket.write(whole.subarray(sent, ++sent)), 5)
+        return []
+      },
+    },
+    { pingIntervalMs: 100, pingTimeoutMs: 100 },
+  )
+  await it.call({ timeoutMs: 30_000 }).finally(() => clearInterval(timer))
+  assert.ok(sent >= whole.length)
+})
+
 test('a connection that is not used is closed, and made again', async () => {
   await using it = await fixture({ [FrameType.call]: (slot) => [reply(slot)] }, { idleMs: 40 })
   await it.call()
@@ -271,4 +303,90 @@ test('options that cannot be are refused with their names', () => {
   assert.throws(make({ conections: 1 }), code('invalid-option', /there are .*connections/))
   assert.throws(make({ connections: 0 }), code('invalid-option', /connections/))
   assert.throws(make({ windowBytes: -1 }), code('invalid-option', /windowBytes/))
+  for (const name of ['dialTimeoutMs', 'pingIntervalMs', 'pingTimeoutMs', 'idleMs']) {
+    for (const value of [0, -1, NaN, '5']) {
+      assert.throws(make({ [name]: value }), code('invalid-option', new RegExp(name)))
+    }
+  }
+})
+
+test('times without end are none: a call is made, and its connection kept', async () => {
+  const never = {
+    dialTimeoutMs: Infinity,
+    pingIntervalMs: Infinity,
+    pingTimeoutMs: Infinity,
+    idleMs: Infinity,
+  }
+  await using it = await fixture({ [FrameType.call]: (slot) => [reply(slot)] }, never)
+  await it.call()
+  await it.call()
+  assert.equal(it.peers.length, 1)
+})
+
+test('a name that is too long is a bad request, and costs no other call', async () => {
+  const held: number[] = []
+  await using it = await fixture({ [FrameType.call]: (slot) => (held.push(slot), []) })
+  const first = it.call()
+  await until('it is there', () => held.length === 1)
+  const long = 'x'.repeat(257)
+  for (const more of [
+    { endpoint: long },
+    { service: long },
+    { contentType: long },
+    { endpoint: 'ü'.repeat(129) },
+  ]) {
+    await assert.rejects(it.call(more), code('bad-request', /at most 256/))
+    await assert.rejects(
+      it.client.stream(it.node, { ...request, ...more }),
+      code('bad-request', /at most 256/),
+    )
+  }
+  const longest = it.call({ endpoint: 'x'.repeat(256) })
+  await until('what is just short enough is there', () => held.length === 2)
+  it.peers[0]?.send(...held.map(reply))
+  await Promise.all([first, longest])
+})
+
+test('disposing does not wait for a server that broke the protocol and keeps its side open', async () => {
+  await using it = await fixture({
+    [FrameType.call]: (slot) => {
+      it.peers[0]?.socket.pause()
+      return [reply(slot + 1)]
+    },
+  })
+  await assert.rejects(it.call(), code('protocol'))
+  const before = performance.now()
+  await it.client[Symbol.asyncDispose]()
+  assert.ok(performance.now() - before < 2000)
+})
+
+test('a message that the transport refuses takes nothing of the window', async () => {
+  await using it = await fixture({}, undefined, [helloWith({ windowBytes: 4000 })], { maxMessageBytes: 1000 })
+  const stream = await it.client.stream(it.node, request)
+  for (let i = 0; i < 6; i++) await assert.rejects(stream.send(Buffer.alloc(1500)), code('too-large'))
+  await stream.send(Buffer.from('small'))
+  await until('it comes', () => it.peers[0]?.ofType(FrameType.data).length === 1)
+})
+
+test('a reason that the transport is too small for, or that is no text, is cut off, and the server is told', async () => {
+  const held: number[] = []
+  await using it = await fixture(
+    { [FrameType.call]: (slot) => (held.push(slot), []) },
+    undefined,
+    undefined,
+    {
+      maxMessageBytes: 1000,
+    },
+  )
+  // The last of them is no text, and cannot be made one.
+  for (const [i, reason] of [new Error('x'.repeat(5000)), 'x'.repeat(5000), Object.create(null)].entries()) {
+    const controller = new AbortController()
+    const call = it.client.call(it.node, request, { signal: controller.signal })
+    await until('it is there', () => held.length === i + 1)
+    controller.abort(reason)
+    const thrown: unknown = await call.catch((error: unknown) => error)
+    assert.equal(thrown, reason)
+    await until('it is canceled', () => it.peers[0]?.ofType(FrameType.cancel).length === i + 1)
+  }
+  assert.equal(it.peers[0]?.closed, false)
 })

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { randomUUID, generateKeyPairSync } from 'node:crypto'
+import { randomUUID, generateKeyPairSync, pbkdf2 } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { promisify } from 'node:util'
 import type { Account, Config } from '@micrograft/contracts'
 import {
   authCases,
@@ -15,14 +17,18 @@ import {
 } from '@micrograft/testing'
 import { jwtAuth } from '../dist/auth/jwt-auth.js'
 import { noopAuth } from '../dist/auth/noop-auth.js'
+import { jsonCodec } from '../dist/codec/json-codec.js'
+import { ConfigChanges } from '../dist/config/config-changes.js'
 import { envConfig } from '../dist/config/env-config.js'
 import { fileConfig } from '../dist/config/file-config.js'
 import type { MemoryConfig } from '../dist/config/memory-config.js'
 import { consoleLogger } from '../dist/logger/console-logger.js'
 import { memoryTracer } from '../dist/tracer/memory-tracer.js'
 import { complyEveryWay } from './support/comply-every-way.js'
+import { soon } from './support/gate.js'
 import { comply } from '@micrograft/testing'
 
+const hash = promisify(pbkdf2)
 const root = join(tmpdir(), `micrograft-${randomUUID()}`)
 after(() => rm(root, { recursive: true, force: true }))
 
@@ -189,6 +195,86 @@ test('the memory tracer keeps the last spans, with what they were part of', asyn
   )
 })
 
-test('a logger refuses a level that is none', () => {
+test('a logger refuses a level or a form that is none', () => {
   assert.throws(() => consoleLogger({ level: 'loud' as never }), { code: 'invalid-option', message: /loud/ })
+  assert.throws(() => consoleLogger({ format: 'xml' as never }), { code: 'invalid-option', message: /xml/ })
+})
+
+test('a tracer and a codec refuse a limit that is none', () => {
+  for (const maxSpans of [Number.NaN, -1, '5' as never])
+    assert.throws(() => memoryTracer({ maxSpans }), { code: 'invalid-option', message: /maxSpans/ })
+  for (const maxDepth of [Number.NaN, -1, '5' as never])
+    assert.throws(() => jsonCodec({ maxDepth }), { code: 'invalid-option', message: /maxDepth/ })
+})
+
+test('a change of a file right after it is watched is told', async () => {
+  file = join(root, `${randomUUID()}.json`)
+  await replace({ n: 1 })
+  await using config = fileConfig({ addresses: [file], pollMs: 20 })
+  // With all threads at work, a look that waits for one comes after the change.
+  const busy = Array.from({ length: 8 }, () => hash('a', 'b', 100_000, 64, 'sha512'))
+  const changes = config.watch()
+  writeFileSync(file, '{"n":22}')
+  await Promise.all(busy)
+  assert.deepEqual((await soon('it is told', changes.next())).value, { n: 22 })
+  await changes.return?.()
+})
+
+test('who watches the settings with a signal that is aborted already holds nothing', async () => {
+  let read = 0
+  const signal = AbortSignal.abort(new Error('given up'))
+  const changes = new ConfigChanges()
+  const followed = changes.follow(signal, () => read++)
+  await assert.rejects(followed.next(), /given up/)
+  assert.equal(changes.watched, false)
+})
+
+test('settings refuse a time to look again and a size that are none', () => {
+  for (const options of [{ pollMs: 0 }, { pollMs: Number.NaN }, { maxBytes: -1 }])
+    assert.throws(() => fileConfig(options), {
+      code: 'invalid-option',
+      message: new RegExp(Object.keys(options)[0] as string),
+    })
+})
+
+test('a rule that is none is refused, and does no harm to others', async () => {
+  await using auth = jwtAuth()
+  const resource = { type: 'service', name: 'greeter', endpoint: 'Say.Hello' }
+  const rule = { id: 'a', scope: '', resource, access: 'granted', priority: 0 } as const
+  await auth.grant(rule)
+  for (const wrong of [
+    null,
+    { ...rule, id: 5 },
+    { ...rule, id: 'b', resource: undefined },
+    { ...rule, id: 'b', resource: { type: 'service', name: 'greeter' } },
+    { ...rule, id: 'b', scope: undefined },
+    { ...rule, id: 'b', priority: '1' },
+  ])
+    await assert.rejects(auth.grant(wrong as never), { code: 'bad-request' }, JSON.stringify(wrong))
+  await auth.verify(undefined, resource)
+  assert.equal((await auth.rules()).length, 1)
+})
+
+test('a jwt auth refuses a key that is too short, and a life that is none', async () => {
+  const short = generateKeyPairSync('rsa', {
+    modulusLength: 1024,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
+  for (const options of [{ privateKey: short.privateKey }, { publicKey: short.publicKey }])
+    assert.throws(() => jwtAuth(options), { code: 'invalid-option', message: /2048/ })
+  await using auth = jwtAuth()
+  for (const ttlMs of [Number.NaN, 0, -1, Infinity])
+    await assert.rejects(auth.issue(ann, { ttlMs }), { code: 'invalid-option' }, `${ttlMs}`)
+})
+
+test('a text log keeps an event on its line, and controls no terminal', () => {
+  const lines: string[] = []
+  const log = consoleLogger({ format: 'text', write: (line) => lines.push(line) })
+  log.info('asked', { endpoint: 'a\n12:00:00.000 error forged', color: '\u001b[31m\u009b31m', 'na\nme': 'b' })
+  assert.equal(lines[0]?.match(/\n/g)?.length, 1)
+  // oxlint-disable-next-line no-control-regex -- these are what must not be there
+  assert.doesNotMatch(lines[0]?.trimEnd() ?? '', /[\u0000-\u001f\u007f-\u009f]/)
+  log.info('asked', { name: 'plain text' })
+  assert.match(lines[1] ?? '', /name=plain text\n$/)
 })

@@ -14,6 +14,7 @@ import {
   type Transport,
 } from '@micrograft/contracts'
 import { componentContext, until } from '@micrograft/testing'
+import { httpTransport } from '../dist/transport/http-transport.js'
 import { memoryHub } from '../dist/transport/memory-hub.js'
 import { memoryTransport } from '../dist/transport/memory-transport.js'
 import { tcpTransport } from '../dist/transport/tcp-transport.js'
@@ -287,6 +288,26 @@ test('memory transports of one process meet, unless they have hubs of their own'
   await assert.rejects(apart.dial(seen.address, ignore), code('unavailable'))
 })
 
+test('memory addresses without a host are where a door without one is', async () => {
+  await using memory = memoryTransport({ hub: memoryHub() }, context)
+  const seen = await listen(memory, ':7')
+  const connection = await memory.dial(':7', ignore)
+  connection.send({ header: {}, body: Buffer.from('met') })
+  await until('it has come', () => seen.bodies.length === 1)
+})
+
+test('close of a memory connection does not wait for ever for a peer that is paused', async () => {
+  await using memory = memoryTransport({ hub: memoryHub() }, context)
+  const seen = await listen(memory, '')
+  const connection = await memory.dial(seen.address, ignore)
+  seen.connections[0]?.pause()
+  connection.send({ header: {}, body: Buffer.from('a') })
+  const before = performance.now()
+  await connection.close()
+  assert.ok(performance.now() - before < 8000)
+  await until('the peer is told', () => seen.errors.length === 1)
+})
+
 test('a raw connection that is destroyed while it is written to ends, and leaves the transport as it was', async () => {
   await using tcp = tcpTransport(undefined, context)
   const seen = await listen(tcp, '')
@@ -303,4 +324,73 @@ test('a raw connection that is destroyed while it is written to ends, and leaves
     return seen.errors.length === 1
   })
   assert.equal(seen.errors[0]?.code, 'unavailable')
+})
+
+test('a peer that ends its side and does not read what is queued is given up in time', async () => {
+  await using tcp = tcpTransport(undefined, context)
+  const seen = await listen(tcp, '')
+  const [host, port] = seen.address.split(':')
+  const socket = connect({ host, port: Number(port), allowHalfOpen: true }).on('error', () => undefined)
+  await until('it is accepted', () => seen.connections.length === 1)
+  const [connection] = seen.connections as [Connection]
+  for (let i = 0; i < 12; i++) connection.send({ header: {}, body: Buffer.alloc(1_000_000) })
+  socket.end()
+  await until('its end is known', () => {
+    try {
+      connection.send({ header: {}, body: Buffer.alloc(0) })
+      return false
+    } catch (error) {
+      return code('closed')(error)
+    }
+  })
+  const before = performance.now()
+  await connection.close()
+  assert.ok(performance.now() - before < 8000)
+  assert.equal(seen.errors.length, 1)
+  socket.destroy()
+})
+
+test('a message larger than what may wait passes where nothing waits', async () => {
+  const limits = { maxMessageBytes: 2_000_000, maxQueuedBytes: 100_000 }
+  for (const [make, address] of [
+    [() => tcpTransport(limits, context), ''],
+    [() => unixTransport(limits, context), ''],
+    [() => memoryTransport({ ...limits, hub: memoryHub() }, context), ''],
+  ] as const) {
+    await using transport = make()
+    const seen = await listen(transport, address)
+    const connection = await transport.dial(seen.address, ignore)
+    for (let i = 1; i <= 3; i++) {
+      assert.equal(connection.send({ header: {}, body: Buffer.alloc(1_500_000) }), false)
+      await connection.drained()
+      await until('it has come', () => seen.bodies.length === i)
+    }
+  }
+})
+
+test('limits and times that cannot be are refused with their names, and those without end are taken', async () => {
+  const makes = { tcp: tcpTransport, unix: unixTransport, memory: memoryTransport, http: httpTransport }
+  for (const [transport, make] of Object.entries(makes)) {
+    for (const name of ['maxMessageBytes', 'maxQueuedBytes', 'maxConnections']) {
+      for (const value of [0, -1, NaN, '1000', null]) {
+        assert.throws(
+          () => make({ [name]: value }, context),
+          (error) =>
+            error instanceof ServiceError &&
+            error.code === 'invalid-option' &&
+            error.message.includes(`${name} of the options of the ${transport} transport`),
+          `${transport} ${name} ${String(value)}`,
+        )
+      }
+    }
+  }
+  for (const options of [{ maxHeaderBytes: 0 }, { messageTimeoutMs: -1 }, { messageTimeoutMs: NaN }]) {
+    assert.throws(() => httpTransport(options, context), code('invalid-option'))
+  }
+  assert.throws(() => tcpTransport({ tls: { handshakeTimeoutMs: NaN } }, context), code('invalid-option'))
+  await using tcp = tcpTransport({ maxQueuedBytes: Infinity, maxConnections: Infinity }, context)
+  const seen = await listen(tcp, '')
+  const connection = await tcp.dial(seen.address, ignore, { timeoutMs: Infinity })
+  connection.send({ header: {}, body: Buffer.from('a') })
+  await until('it has come', () => seen.bodies.length === 1)
 })

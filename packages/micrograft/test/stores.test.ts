@@ -79,3 +79,35 @@ test('a file store says what a file is that is no entry, and rejects with unavai
   await using none = fileStore(blocked, componentContext())
   await assert.rejects(none.set('k', value), { code: 'unavailable' })
 })
+
+test('a file store goes on once its folder can be made, and where that was taken away', async () => {
+  const options = fresh()
+  const [path] = options.addresses as [string]
+  await writeFile(path, 'a file')
+  await using store = fileStore(options, componentContext())
+  await assert.rejects(store.set('a', value), { code: 'unavailable' })
+  await rm(path)
+  await store.set('a', value)
+  await rm(path, { recursive: true })
+  assert.deepEqual(await store.list(), [])
+  await store.set('b', value)
+  assert.deepEqual(await store.list(), ['b'])
+})
+
+test('the stores in the box refuse a value that is no bytes, and limits that are none', async () => {
+  for (const store of [memoryStore(), fileStore(fresh(), componentContext())]) {
+    for (const wrong of ['text', undefined, null, 5, { length: 1 }, [1, 2]])
+      await assert.rejects(store.set('a', wrong as never), { code: 'bad-request' }, store.name)
+    assert.equal(await store.get('a'), undefined)
+    await store[Symbol.asyncDispose]()
+  }
+  for (const limit of [Number.NaN, -1, '5']) {
+    const wrong = { maxValueBytes: limit } as object
+    assert.throws(() => memoryStore(wrong), { code: 'invalid-option', message: /maxValueBytes/ })
+    assert.throws(() => fileStore({ ...fresh(), ...wrong }, componentContext()), { code: 'invalid-option' })
+  }
+  assert.throws(() => memoryStore({ maxEntries: Number.NaN }), {
+    code: 'invalid-option',
+    message: /maxEntries/,
+  })
+})

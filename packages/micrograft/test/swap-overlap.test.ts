@@ -226,3 +226,49 @@ test('a door that is opened while the transport is swapped is on the new one', a
   await goesOn(load)
   await load.end()
 })
+
+test('a server that is swapped while it starts is started first, and the service is found at the new one', async (t) => {
+  const registry = { use: 'memory', options: { hub: memoryRegistryHub() } }
+  const { passed, open } = gate()
+  let isStarting = false
+  const slow: PluginConfig<'server'> = definePlugin({
+    name: 'slow',
+    type: 'server',
+    version: '1.0.0',
+    newFunc: (_: object, context: ComponentContext): Server => {
+      const server = rpcServer(undefined, context)
+      return {
+        name: 'slow',
+        protocol: 'rpc',
+        async start(host) {
+          isStarting = true
+          await passed
+          return server.start(host)
+        },
+        stop: (options) => server.stop(options),
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      }
+    },
+  })
+  const service = createService({ name: 'greeter', registry, logger: 'noop', server: slow }).handle('Say', {
+    Hello: ({ name }: { name: string }) => ({ msg: `Hello ${name}` }),
+  })
+  const caller = createService({ name: 'caller', registry, logger: 'noop' })
+  t.after(async () => {
+    await caller.stop()
+    await service.stop()
+  })
+  await caller.start()
+  const starting = service.start()
+  await until('it starts', () => isStarting)
+  const phases: string[] = []
+  service.onSwap(({ phase }) => phases.push(phase))
+  const swapping = service.swap('server', otherServer(), now)
+  await until('it is prepared', () => phases.includes('preparing'))
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  open()
+  await starting
+  await swapping
+  assert.equal((await node({ caller, service, folder: '' }))['address'], service.address)
+  assert.deepEqual(await caller.client.call('greeter', 'Say.Hello', { name: 'John' }), { msg: 'Hello John' })
+})

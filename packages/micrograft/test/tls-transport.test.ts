@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { describe, test } from 'node:test'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { createService } from 'micrograft'
@@ -17,8 +19,11 @@ import { memoryTransport } from '../dist/transport/memory-transport.js'
 import { tcpTransport } from '../dist/transport/tcp-transport.js'
 import type { TlsOptions } from '../dist/transport/tls-options.js'
 import { unixTransport } from '../dist/transport/unix-transport.js'
+import { FrameType } from '../dist/rpc/frame.js'
+import * as write from './support/frames.js'
 import { pair } from './support/pair.js'
 import { RawPeer } from './support/raw-peer.js'
+import { RpcSubject } from './support/rpc-subject.js'
 import { Authority, noOpenssl } from './support/tls-files.js'
 
 const context = componentContext()
@@ -256,6 +261,31 @@ describe('TLS', { skip: noOpenssl }, () => {
       socket.once('secureConnect', () => resolve(socket)).once('error', reject)
     })
   }
+
+  test('a server that has stopped serves nobody whose handshake ends later', async () => {
+    await using subject = new RpcSubject(tcpTransport({ tls: node }, context), '127.0.0.1:0', '')
+    let calls = 0
+    const { server, node: served } = await subject.start({
+      kind: () => 'unary',
+      unary: async ({ metadata, contentType }, body) => (calls++, { metadata, contentType, body }),
+      stream: async () => ({}),
+    })
+    const [host, port] = served.address.split(':')
+    const socket = connect(Number(port), host)
+    await once(socket, 'connect')
+    // Another has its handshake behind it, so that this one was accepted.
+    ;(await handshake(served.address, {})).destroy()
+    await server.stop()
+    const peer = new RawPeer(connectTls({ socket, host: '127.0.0.1', ca: Authority.text(ca) }))
+    const target = { service: 'a', endpoint: 'A.b', contentType: 'c' }
+    const sizes = { maxFrameBytes: 1000, maxCalls: 0, maxTargets: 0, windowBytes: 1, windowMessages: 1 }
+    peer.send(
+      write.helloFrame({ lowest: 1, highest: 1, ...sizes }),
+      write.callFrame(FrameType.call, 0, 0, { target, reference: 0 }, {}, Buffer.alloc(0)),
+    )
+    await until('the connection ends', () => peer.closed)
+    assert.equal(calls, 0)
+  })
 
   test('nothing below TLS 1.2 is spoken, and 1.3 alone where that is asked for', async () => {
     await using door = tcpTransport({ tls: node }, context)

@@ -4,6 +4,9 @@ import { adminPaths } from './admin-directory.js'
 import type { AdminAbout, AdminEvent, AdminRequest, AdminResponse } from './admin-protocol.js'
 import { readLines } from './lines.js'
 
+/** How long a node has to say which it is, in milliseconds. */
+const answerMs = 2000
+
 /** A request without its number. */
 export type AdminAsk = AdminRequest extends infer R
   ? R extends { id: number }
@@ -26,14 +29,15 @@ export class AdminClient implements Disposable {
   private constructor(socket: Socket, onEvent: ((event: AdminEvent) => void) | undefined) {
     this.#socket = socket
     this.#onEvent = onEvent
-    readLines(socket, (line) => this.#take(JSON.parse(line) as AdminResponse))
+    readLines(socket, (line) => {
+      const response = parse(line)
+      if (response) this.#take(response)
+      else socket.destroy()
+    })
     socket.on('error', () => undefined)
     socket.once('close', () => {
-      const error = new ServiceError(
-        'unavailable',
-        'the service closed its admin socket; is it still running?',
-      )
-      for (const { reject } of this.#waiting.values()) reject(error)
+      for (const { reject } of this.#waiting.values()) reject(closedError())
+      this.#waiting.clear()
     })
   }
 
@@ -53,6 +57,7 @@ export class AdminClient implements Disposable {
 
   /** @throws what the service answers, with its code. */
   ask<R>(request: AdminAsk): Promise<R> {
+    if (this.#socket.destroyed) return Promise.reject(closedError())
     const id = ++this.#last
     return new Promise<R>((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject })
@@ -77,6 +82,19 @@ export class AdminClient implements Disposable {
   }
 }
 
+function parse(line: string): AdminResponse | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null ? (value as AdminResponse) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function closedError(): ServiceError {
+  return new ServiceError('unavailable', 'the service closed its admin socket; is it still running?')
+}
+
 export interface AdminNode extends AdminAbout {
   readonly path: string
 }
@@ -86,9 +104,12 @@ export async function adminNodes(service?: string): Promise<readonly AdminNode[]
   const found = await Promise.all(
     (await adminPaths(service)).map(async (path) => {
       const client = await AdminClient.connect(path).catch(() => undefined)
-      // Without one, its process is gone.
-      const about = await client?.ask<AdminAbout>({ do: 'about' }).catch(() => undefined)
-      client?.[Symbol.dispose]()
+      if (!client) return undefined
+      // Its process is gone, or stands still.
+      const timer = setTimeout(() => client[Symbol.dispose](), answerMs)
+      const about = await client.ask<AdminAbout>({ do: 'about' }).catch(() => undefined)
+      clearTimeout(timer)
+      client[Symbol.dispose]()
       return about && Object.assign(about, { path })
     }),
   )

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { ownFolder } from '../registry/private-directory.js'
-import { ownDirectory } from '../transport/unix-path.js'
+import { ownDirectory, userId } from '../transport/unix-path.js'
 
 /** What is left for a folder of what the kernel takes as the path of a socket: 104 bytes at least, with a NUL. */
 const maxServiceBytes = 24
@@ -37,7 +37,7 @@ export async function adminPaths(service = ''): Promise<readonly string[]> {
 /** The user's own folder, or a shorter one where its path leaves no room for a socket's. */
 function adminFolder(): string {
   const own = join(ownFolder(), 'admin')
-  return Buffer.byteLength(own) <= maxFolderBytes ? own : `/tmp/micrograft-${userInfo().uid}/admin`
+  return Buffer.byteLength(own) <= maxFolderBytes ? own : `/tmp/micrograft-${userId()}/admin`
 }
 
 function pipePrefix(): string {

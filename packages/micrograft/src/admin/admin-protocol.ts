@@ -1,4 +1,4 @@
-import type { ComponentType } from '@micrograft/contracts'
+import { ServiceError, type ComponentType } from '@micrograft/contracts'
 import type { SlotReport, SwapEvent, SwapReport } from '../components/swap-options.js'
 import type { ServiceSwapOptions } from '../service/swaps.js'
 
@@ -60,6 +60,6 @@ export type AdminResponse = { readonly id: number } & (
 )
 
 export function adminError(error: unknown): AdminError {
-  const { code, message } = error as Partial<AdminError>
-  return { code: typeof code === 'string' ? code : 'internal', message: message ?? String(error) }
+  const { code, message = ServiceError.from(error).message } = (error ?? {}) as Partial<AdminError>
+  return { code: typeof code === 'string' ? code : 'internal', message }
 }

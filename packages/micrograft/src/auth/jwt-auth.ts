@@ -10,6 +10,7 @@ import {
   type Token,
   type TokenOptions,
 } from '@micrograft/contracts'
+import { requireTtl } from '@micrograft/plugin-kit'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { Rules } from './rules.js'
 
@@ -63,6 +64,7 @@ class JwtAuth implements Auth {
 
   async issue(account: Account, { signal, ttlMs = 60_000 }: TokenOptions = {}): Promise<Token> {
     this.#ready(signal)
+    requireTtl(ttlMs)
     if (!this.#privateKey)
       throw new ServiceError(
         'unsupported',
@@ -151,8 +153,9 @@ class JwtAuth implements Auth {
 function readKey(kind: string, text: string, read: (pem: string) => KeyObject): KeyObject {
   try {
     const key = read(text.includes('-----BEGIN') ? text : Buffer.from(text, 'base64').toString('utf8'))
-    if (key.asymmetricKeyType === 'rsa') return key
+    if (key.asymmetricKeyType === 'rsa') return longEnough(kind, key)
   } catch (cause) {
+    if (cause instanceof ServiceError) throw cause
     throw new ServiceError(
       'invalid-option',
       `the ${kind} key of the jwt auth is not in PEM form, nor that in base64`,
@@ -160,4 +163,14 @@ function readKey(kind: string, text: string, read: (pem: string) => KeyObject): 
     )
   }
   throw new ServiceError('invalid-option', `the ${kind} key of the jwt auth is not an RSA key`)
+}
+
+/** RFC 7518 §3.3 asks for it, and the library signs and reads with no other. */
+function longEnough(kind: string, key: KeyObject): KeyObject {
+  const bits = key.asymmetricKeyDetails?.modulusLength ?? 0
+  if (bits >= 2048) return key
+  throw new ServiceError(
+    'invalid-option',
+    `the ${kind} key of the jwt auth has ${bits} bits; it needs 2048 at least`,
+  )
 }

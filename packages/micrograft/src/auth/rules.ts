@@ -6,12 +6,11 @@ export class Rules {
 
   /** @throws `bad-request` for a rule that is none. */
   put(rule: Rule): void {
-    if (rule.id === '' || !['granted', 'denied'].includes(rule.access) || !Number.isFinite(rule.priority)) {
+    if (!isRule(rule))
       throw new ServiceError(
         'bad-request',
-        `the rule ${JSON.stringify(rule.id)} needs an id, an access of granted or denied, and a priority`,
+        `the rule ${JSON.stringify((rule as Partial<Rule> | null)?.id)} needs an id, a scope, a resource with type, name and endpoint, an access of granted or denied, and a priority`,
       )
-    }
     this.#rules.set(rule.id, structuredClone(rule))
   }
 
@@ -37,6 +36,17 @@ export class Rules {
       `${account.id} may not use ${what}${first ? `: the rule ${first.id} denies it` : ': no rule grants it'}`,
     )
   }
+}
+
+function isRule(value: unknown): value is Rule {
+  const { id, scope, resource, access, priority } = (value ?? {}) as Partial<Record<keyof Rule, unknown>>
+  const { type, name, endpoint } = (resource ?? {}) as Partial<Record<keyof Resource, unknown>>
+  return (
+    [id, scope, type, name, endpoint].every((each) => typeof each === 'string') &&
+    id !== '' &&
+    (access === 'granted' || access === 'denied') &&
+    Number.isFinite(priority)
+  )
 }
 
 function inScope(scope: string, account: Account | undefined): boolean {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import {
+  requireLimits,
   resolveOptions,
   ServiceError,
   type Broker,
@@ -12,17 +13,22 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from '@micrograft/contracts'
-import { requireQueue, requireTopic } from '@micrograft/plugin-kit'
+import { abortable, requireQueue, requireTopic } from '@micrograft/plugin-kit'
 import { HttpDeliveries, identityEntry } from './http-deliveries.js'
 import { encodeEnvelope } from './http-envelope.js'
 import { HttpInboxes } from './http-inboxes.js'
+import { HttpRegistration } from './http-registration.js'
 import { maxPipeline, pipelineEntry, secureEntry } from './http-sender.js'
 import { broadcastVersion, brokerService } from './http-subscribers.js'
 import { defaultInboxSize, Inbox } from './inbox.js'
+import { parseHostAddress } from '../transport/host-address.js'
 import { resolveTls, type Tls, type TlsOptions } from '../transport/tls-options.js'
 
 export interface HttpBrokerOptions {
-  /** Where messages are received; the first counts. @default `127.0.0.1:0`, a free port that only this machine reaches */
+  /**
+   * Where messages are received; the first counts. Other machines reach it where it names the host, or
+   * `0.0.0.0` for all addresses of this machine. @default `127.0.0.1:0`, a free port that only this machine reaches
+   */
   readonly addresses?: readonly string[] | undefined
   /** Largest message, in bytes. @default 4_194_304 (4 MiB) */
   readonly maxMessageBytes?: number | undefined
@@ -54,8 +60,9 @@ export interface HttpBrokerOptions {
  *   certificate is not believed fails the message with `unauthenticated`.
  */
 export function httpBroker(options: HttpBrokerOptions | undefined, context: ComponentContext): Broker {
+  const what = 'the options of the http broker'
   const resolved = resolveOptions(
-    'the options of the http broker',
+    what,
     {
       addresses: ['127.0.0.1:0'] as readonly string[],
       maxMessageBytes: 4_194_304,
@@ -65,6 +72,8 @@ export function httpBroker(options: HttpBrokerOptions | undefined, context: Comp
     },
     options,
   )
+  const { maxMessageBytes, inboxSize, registerTtlMs } = resolved
+  requireLimits(what, { maxMessageBytes, inboxSize, registerTtlMs })
   return new HttpBroker(resolved, context)
 }
 
@@ -93,10 +102,8 @@ class HttpBroker implements Broker {
     this.#options = options
     this.#context = context
     this.#tls = resolveTls('the http broker', options.tls)
-    const { host, port } = parseAddress(options.addresses[0] ?? '')
     this.#inboxes = new HttpInboxes({
-      host,
-      port,
+      ...parseHostAddress(options.addresses[0] ?? ''),
       maxMessageBytes: options.maxMessageBytes * 1.4 + 16_384,
       tls: this.#tls,
       log: context.log,
@@ -128,45 +135,44 @@ class HttpBroker implements Broker {
     const inbox = new Inbox(handler, options, this.#options.inboxSize, this.#context.log)
     const id = `${topic}-${randomUUID()}`
     const address = await this.#inboxes.add(id, topic, inbox)
-    const record = recordOf(id, address, {
-      secure: this.#tls !== undefined,
-      topic,
-      queue: options.queue,
-      identity: options.identity,
-      pipeline: Math.min(this.#options.inboxSize, maxPipeline),
-    })
     const registry = this.#context.use('registry')
-    const { registerTtlMs: ttlMs } = this.#options
-    try {
-      await registry.register(record, { ttlMs, signal: options.signal })
-    } catch (error) {
-      this.#inboxes.remove(id)
-      throw error
-    }
-    const renewal = setInterval(() => {
-      registry
-        .register(record, { ttlMs })
-        .catch((error: unknown) => this.#context.log.warn('cannot renew a subscription', { topic, error }))
-    }, ttlMs / 2)
-    renewal.unref()
-    // Publishers in other processes know it only then.
-    await new Promise((resolve) => setTimeout(resolve, registry.capabilities.visibleWithinMs))
-
+    const registration = new HttpRegistration({
+      registry,
+      record: recordOf(id, address, {
+        secure: this.#tls !== undefined,
+        topic,
+        queue: options.queue,
+        identity: options.identity,
+        pipeline: Math.min(this.#options.inboxSize, maxPipeline),
+      }),
+      ttlMs: this.#options.registerTtlMs,
+      topic,
+      log: this.#context.log,
+    })
     let ended: Promise<void> | undefined
     const end = async () => {
-      clearInterval(renewal)
       this.#subscriptions.delete(subscription)
-      await registry
-        .deregister(record)
-        .catch((error: unknown) =>
-          this.#context.log.warn('cannot deregister a subscription', { topic, error }),
-        )
+      await registration.end()
       this.#inboxes.remove(id)
       await inbox[Symbol.asyncDispose]()
     }
     const subscription: Subscription = { topic, [Symbol.asyncDispose]: () => (ended ??= end()) }
+    // From here on it ends with the broker.
     this.#subscriptions.add(subscription)
-    return subscription
+    try {
+      this.#ready(options.signal)
+      await registration.begin(options)
+      // Publishers in other processes know it only then.
+      const visible = new Promise((resolve) => setTimeout(resolve, registry.capabilities.visibleWithinMs))
+      await abortable(visible, options.signal)
+      this.#ready(options.signal)
+      return subscription
+    } catch (error) {
+      const ending = subscription[Symbol.asyncDispose]()
+      // Who gave up waits for no registry.
+      if (!options.signal?.aborted) await ending
+      throw error
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -209,15 +215,4 @@ function recordOf(
     endpoints: [],
     nodes: [{ id, address, metadata }],
   }
-}
-
-function parseAddress(address: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:/\s]+))(?::(\d{1,5}))?$/.exec(address)
-  const port = Number(match?.[3] ?? 0)
-  if (!match || port > 65_535)
-    throw new ServiceError(
-      'invalid-option',
-      `${JSON.stringify(address)} is no address of the http broker; write host:port`,
-    )
-  return { host: (match[1] ?? match[2]) as string, port }
 }

@@ -1,6 +1,6 @@
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { errorCodes, ServiceError, type Logger } from '@micrograft/contracts'
-import { formatHostAddress } from '../transport/host-address.js'
+import { dialableHost, formatHostAddress } from '../transport/host-address.js'
 import { makeServer, opened } from '../transport/sockets.js'
 import type { Tls } from '../transport/tls-options.js'
 import { StreamConnection, type StreamConnectionOptions } from '../transport/stream-connection.js'
@@ -10,6 +10,7 @@ import type { Inbox } from './inbox.js'
 import { postFraming, type PostAnswer } from './post-framing.js'
 
 export interface HttpInboxesOptions {
+  /** Empty is `127.0.0.1`. */
   readonly host: string
   readonly port: number
   /** As it lies on the wire. */
@@ -47,11 +48,17 @@ export class HttpInboxes implements AsyncDisposable {
 
   /** Adds a subscription, and gives the address that messages for it are posted to. */
   async add(id: string, topic: string, inbox: Inbox): Promise<string> {
+    this.#server ??= this.#listen().catch((error: unknown) => {
+      // The next subscription tries again.
+      this.#server = undefined
+      throw error
+    })
+    const { address, port } = (await this.#server).address() as AddressInfo
     this.#inboxes.set(id, { topic, inbox })
     this.#targets.set(targetOf(id), id)
-    this.#server ??= this.#listen()
-    const { address: host, port } = (await this.#server).address() as AddressInfo
-    return formatHostAddress({ host, port })
+    // A host name stays what publishers dial: it may lead elsewhere from there.
+    const isAny = address === '0.0.0.0' || address === '::'
+    return formatHostAddress({ host: isAny ? dialableHost(address) : this.#options.host || address, port })
   }
 
   remove(id: string): void {
@@ -69,7 +76,8 @@ export class HttpInboxes implements AsyncDisposable {
   }
 
   async #listen(): Promise<Server> {
-    const { host, port, maxMessageBytes, tls } = this.#options
+    const { port, maxMessageBytes, tls } = this.#options
+    const host = this.#options.host || '127.0.0.1'
     const options: Omit<StreamConnectionOptions, 'remote'> = {
       dialled: undefined,
       framing: postFraming({ maxMessageBytes, maxHeaderBytes }, (target, body) => this.#take(target, body)),

@@ -48,12 +48,14 @@ export class HttpSender implements Disposable {
   /** Whoever does not say that posts may follow one another gets a connection for each subscription, and waits. */
   #outlet({ id, address, metadata }: Node): HttpOutlet {
     const pipeline = metadata[pipelineEntry]
-    const key = pipeline === undefined ? id : address
+    const isSecure = metadata[secureEntry] === 'true'
+    // Who takes an address over may speak TLS where the one before did not.
+    const key = `${isSecure} ${address} ${pipeline === undefined ? id : ''}`
     const known = this.#outlets.get(key)
     if (known) return known
     const outlet = new HttpOutlet({
       address,
-      tls: metadata[secureEntry] === 'true' ? this.#secured() : undefined,
+      tls: isSecure ? this.#secured() : undefined,
       depth: depthOf(pipeline),
       framing: this.#framing,
       buffers: this.#buffers,

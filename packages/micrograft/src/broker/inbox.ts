@@ -92,7 +92,7 @@ export class Inbox implements AsyncDisposable {
     try {
       await this.#handler(delivery)
     } catch (error) {
-      failure = error instanceof Error ? error : new Error(String(error))
+      failure = error instanceof Error ? error : ServiceError.from(error)
       this.#tell(failure, delivery)
     }
     done(failure)

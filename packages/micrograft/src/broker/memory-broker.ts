@@ -1,4 +1,5 @@
 import {
+  requireLimits,
   resolveOptions,
   ServiceError,
   type Broker,
@@ -26,11 +27,13 @@ export interface MemoryBrokerOptions {
 
 /** Carries messages between the services of one process. */
 export function memoryBroker(options: MemoryBrokerOptions | undefined, context: ComponentContext): Broker {
+  const what = 'the options of the memory broker'
   const { hub, inboxSize } = resolveOptions(
-    'the options of the memory broker',
+    what,
     { hub: undefined, inboxSize: defaultInboxSize, addresses: undefined },
     options,
   )
+  requireLimits(what, { inboxSize })
   return new MemoryBroker(hub ?? sharedHub(), inboxSize, context.log)
 }
 
@@ -66,13 +69,20 @@ class MemoryBroker implements Broker {
     this.#ready(signal)
     requireTopic(topic)
     let failure: unknown
-    for (const inbox of this.#hub.receivers(topic)) {
+    const put = (inbox: Inbox): boolean => {
       try {
         // A copy each: subscribers own what they get, and the publisher what it gave.
         inbox.put({ topic, message: { header: { ...header }, body: body.slice() }, redelivered: 0 })
+        return true
       } catch (error) {
         failure ??= error
+        return false
       }
+    }
+    for (const inbox of this.#hub.receivers(topic)) {
+      const before = failure
+      // Where one of a queue has no room another may.
+      if (!put(inbox) && this.#hub.others(topic, inbox).some(put)) failure = before
     }
     if (failure) throw failure as Error
   }

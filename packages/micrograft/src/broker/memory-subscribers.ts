@@ -6,6 +6,8 @@ export interface MemorySubscribers {
   add(topic: string, queue: string | undefined, inbox: Inbox): () => void
   /** The inboxes that get the next message: every one without a queue, and the next of each queue. */
   receivers(topic: string): readonly Inbox[]
+  /** Those that may get a message instead of `inbox`: the others of its queue. */
+  others(topic: string, inbox: Inbox): readonly Inbox[]
 }
 
 interface Group {
@@ -47,6 +49,11 @@ export function memorySubscribers(): MemorySubscribers {
         (group) => group.inboxes[group.next++ % group.inboxes.length] as Inbox,
       )
       return [...topic.single, ...chosen]
+    },
+    others(name, inbox) {
+      for (const { inboxes } of topics.get(name)?.groups.values() ?? [])
+        if (inboxes.includes(inbox)) return inboxes.filter((each) => each !== inbox)
+      return []
     },
   }
 }

@@ -56,6 +56,12 @@ export class Attempts {
     this.#clients = clients
     this.#avoid = avoid
     this.#allowedMs = allowed(options, defaults)
+    const retries: unknown = options.retries ?? 0
+    if (typeof retries !== 'number' || !(retries >= 0))
+      throw new ServiceError(
+        'invalid-option',
+        `retries of a call is ${String(retries)}; give a number from 0 up`,
+      )
     this.#began = this.#startedAt = performance.now()
     const signal = joined(options)
     this.callOptions = signal && { signal }
@@ -136,13 +142,19 @@ export function joined({ signal, parent }: RequestOptions): AbortSignal | undefi
   return signal ? AbortSignal.any([signal, parent.signal]) : parent.signal
 }
 
-/** Milliseconds until the earlier of the call's own deadline and its parent's; `Infinity` where there is none. */
+/**
+ * Milliseconds until the earlier of the call's own deadline and its parent's; `Infinity` where there is none,
+ * 0 or less where it has passed.
+ * @throws `invalid-option`
+ */
 export function allowed(
   { timeoutMs, parent }: RequestOptions,
   defaults: { readonly timeoutMs: number },
 ): number {
-  const ms = timeoutMs ?? defaults.timeoutMs
-  const own = ms > 0 ? ms : Infinity
+  const ms: unknown = timeoutMs ?? defaults.timeoutMs
+  if (typeof ms !== 'number' || Number.isNaN(ms))
+    throw new ServiceError('invalid-option', `timeoutMs of a call is ${String(ms)}; give milliseconds`)
+  const own = ms === 0 ? Infinity : ms
   return parent?.deadline === undefined ? own : Math.min(own, parent.deadline - Date.now())
 }
 

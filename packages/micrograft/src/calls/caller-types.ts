@@ -9,7 +9,7 @@ import type { Backoff } from './backoff.js'
 
 /** How one call is made. */
 export interface RequestOptions extends CallOptions {
-  /** Deadline of the whole call, all its attempts together, in milliseconds; 0 has none. @default 5000; of a stream none */
+  /** Deadline of the whole call, all its attempts together, in milliseconds; 0 has none, and one below has passed. @default 5000; of a stream none */
   readonly timeoutMs?: number | undefined
   /** How often it is tried again on another node, after an error that another try can help. @default 1 */
   readonly retries?: number | undefined

@@ -64,13 +64,16 @@ export class Caller implements AsyncDisposable {
     const { signal } = options
     const metadata = metadataOf(options)
     const contentType = options.contentType ?? json
-    const codec = this.#options.codec(contentType)
+    const codec = () => this.#options.codec(contentType)
     return openStream<I, O>(codec, options.onMetadata, (messages, opened) =>
       this.#options
         .chains()
         .call({ service, endpoint, metadata, signal, stream: true, request: messages }, async (context) => {
           const about = { service, endpoint, contentType, metadata: context.metadata }
-          return opened(await this.#network.open(about, { timeoutMs: 0, ...options }), context.request)
+          return opened(
+            await this.#network.open(about, { ...options, timeoutMs: options.timeoutMs ?? 0 }),
+            context.request,
+          )
         }),
     )
   }
@@ -171,9 +174,14 @@ export class Caller implements AsyncDisposable {
   ): Promise<unknown> {
     const { signal } = options
     const context = { service, endpoint, metadata: metadataOf(options), signal, stream: false, request }
-    return chains.call(context, ({ request: value, metadata }) =>
-      this.#go(service, endpoint, value, metadata, options),
-    )
+    try {
+      return chains.call(context, ({ request: value, metadata }) =>
+        this.#go(service, endpoint, value, metadata, options),
+      )
+    } catch (error) {
+      // Of middleware that is no async function.
+      return Promise.reject(error)
+    }
   }
 
   /** Calls the service itself here where it can, unless the caller wants a certain node. */

@@ -71,7 +71,7 @@ export class LocalCalls implements LocalOwner {
     again: Again,
   ): Promise<unknown> {
     const { signal, parent } = options
-    if (signal?.aborted || parent) {
+    if (signal?.aborted || parent || options.timeoutMs !== undefined) {
       const refused = this.#refused(endpoint, options)
       if (refused) return refused
     }
@@ -91,9 +91,14 @@ export class LocalCalls implements LocalOwner {
   }
 
   failed(call: LocalCall, thrown: unknown): Promise<unknown> {
-    const error = handlerFailure(thrown, call, this.#options.log)
-    const more = call.ended ? undefined : call.again(call, error, this.#options.nodes)
-    return more ?? Promise.reject(error)
+    try {
+      const error = handlerFailure(thrown, call, this.#options.log)
+      const more = call.ended ? undefined : call.again(call, error, this.#options.nodes)
+      return more ?? Promise.reject(error)
+    } catch (error) {
+      // Of what the caller wants to be asked whether to try again.
+      return Promise.reject(error)
+    }
   }
 
   settled(call: LocalCall): void {
@@ -134,8 +139,12 @@ export class LocalCalls implements LocalOwner {
     const { signal, parent } = options
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (parent?.signal.aborted) return Promise.reject(parent.signal.reason)
-    if (allowed(options, this.#options) > 0) return undefined
-    return Promise.reject(deadlinePassed(endpoint, this.service))
+    try {
+      if (allowed(options, this.#options) > 0) return undefined
+      throw deadlinePassed(endpoint, this.service)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #beginTurn(): Young {

@@ -88,10 +88,14 @@ export class NetworkCalls implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const selections = await Promise.allSettled(this.#selections.values())
+    const known = [...this.#selected]
+    for (const [service, each] of this.#selections)
+      // One that is not there yet may never be.
+      if (!this.#selected.has(service))
+        each.then(async (late) => late[Symbol.asyncDispose]()).catch(() => undefined)
     this.#selections.clear()
     this.#selected.clear()
-    for (const each of selections) if (each.status === 'fulfilled') await each.value[Symbol.asyncDispose]()
+    await Promise.all(known.map(([, each]) => each[Symbol.asyncDispose]()))
   }
 
   #attempts(

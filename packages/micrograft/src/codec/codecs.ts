@@ -1,38 +1,34 @@
 import { ServiceError, type Codec } from '@micrograft/contracts'
 import type { Catalogue } from '../catalogue/catalogue.js'
+import { disposeAll } from '../components/dispose-all.js'
 import type { Maker } from '../components/maker.js'
 import { Slot } from '../components/slot.js'
 import type { SlotReport, SwapEvent } from '../components/swap-options.js'
 
-export interface CodecsOptions {
-  readonly catalogue: Catalogue
-  readonly maker: Maker
-  readonly tell: (event: Omit<SwapEvent, 'service'>) => void
-}
-
 /** Every codec of a service by content type; a slot for each codec, by its name. */
-export class Codecs {
-  readonly #options: CodecsOptions
+export class Codecs implements AsyncDisposable {
+  readonly #tell: (event: Omit<SwapEvent, 'service'>) => void
   readonly #slots = new Map<string, Slot<'codec'>>()
   readonly #byType = new Map<string, Codec>()
 
-  private constructor(options: CodecsOptions) {
-    this.#options = options
+  constructor(tell: (event: Omit<SwapEvent, 'service'>) => void) {
+    this.#tell = tell
   }
 
   /** Makes all codecs of a catalogue; of two for one content type, the one entered later counts. */
-  static async make(options: CodecsOptions): Promise<Codecs> {
-    const codecs = new Codecs(options)
-    const made = await Promise.all(
-      options.catalogue.configs('codec').map(async (config) => {
-        const candidate = options.maker.candidate('codec', config, {})
-        const slot = codecs.#slot(config.name)
+  async make(catalogue: Catalogue, maker: Maker): Promise<void> {
+    const made = await Promise.allSettled(
+      catalogue.configs('codec').map(async (config) => {
+        const candidate = maker.candidate('codec', config, {})
+        const slot = this.#slot(config.name)
         slot.fill(candidate, await candidate.make())
         return slot
       }),
     )
-    for (const { current } of made) if (current) codecs.#enter(current.component)
-    return codecs
+    for (const each of made) {
+      if (each.status === 'rejected') throw each.reason
+      if (each.value.current) this.#enter(each.value.current.component)
+    }
   }
 
   /** The slot of the codec called `name`. @throws `not-found` */
@@ -43,6 +39,10 @@ export class Codecs {
       'not-found',
       `the service has no codec ${name}; it has ${[...this.#slots.keys()].join(', ')}`,
     )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await disposeAll('codecs', this.#slots.values())
   }
 
   report(): SlotReport[] {
@@ -63,7 +63,7 @@ export class Codecs {
   #slot(name: string): Slot<'codec'> {
     const slot = new Slot('codec', {
       name: `codec ${name}`,
-      tell: this.#options.tell,
+      tell: this.#tell,
       keeper: () => ({
         methods: {},
         switched: (next, old) => {

@@ -1,4 +1,4 @@
-import { resolveOptions, ServiceError, type Codec } from '@micrograft/contracts'
+import { requireNumber, resolveOptions, ServiceError, type Codec } from '@micrograft/contracts'
 
 export interface JsonCodecOptions {
   /** Deepest nesting that is read, in levels. @default 256 */
@@ -8,6 +8,7 @@ export interface JsonCodecOptions {
 /** JSON (RFC 8259) in UTF-8. `undefined` is written as `null`. */
 export function jsonCodec(options?: JsonCodecOptions): Codec {
   const { maxDepth } = resolveOptions('the options of the json codec', { maxDepth: 256 }, options)
+  requireNumber('maxDepth of the json codec', maxDepth, { min: 0 })
   return {
     name: 'json',
     contentTypes: ['application/json'],

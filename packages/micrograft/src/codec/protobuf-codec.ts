@@ -23,7 +23,15 @@ export async function protobufCodec(options?: ProtobufCodecOptions): Promise<Cod
       if (value instanceof Uint8Array) return value.slice()
       const name = typeNameOf(value)
       const descriptor = name === undefined ? undefined : registry?.getMessage(name)
-      if (library && descriptor) return library.toBinary(descriptor, value as never)
+      if (library && descriptor) {
+        try {
+          return library.toBinary(descriptor, value as never)
+        } catch (cause) {
+          throw new ServiceError('bad-request', `cannot write ${name}: ${(cause as Error).message}`, {
+            cause,
+          })
+        }
+      }
       const what =
         name === undefined
           ? `not ${typeof value}`

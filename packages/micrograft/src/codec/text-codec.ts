@@ -2,7 +2,7 @@ import { ServiceError, type Codec } from '@micrograft/contracts'
 
 /** Text in UTF-8, as it is. */
 export function textCodec(): Codec {
-  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   return {
     name: 'text',
     contentTypes: ['text/plain'],

@@ -7,8 +7,9 @@ import {
 } from '@micrograft/contracts'
 import type { Catalogue } from '../catalogue/catalogue.js'
 import type { ResolvedChoice } from './choice.js'
-import type { ComponentOptions } from './generation.js'
+import { Generation, type ComponentOptions } from './generation.js'
 import type { Maker } from './maker.js'
+import { disposeAll } from './dispose-all.js'
 import { keeperOf, sharingTypes, type Moves } from './keepers.js'
 import { makeReference } from './reference.js'
 import { Slot } from './slot.js'
@@ -38,7 +39,7 @@ export class Components {
   readonly #slots = new Map<string, Entry>()
   readonly #named = new Map<string, ComponentTypes[SharedType]>()
   readonly #made: Slot<SharedType>[] = []
-  #closed = false
+  readonly #closing = new AbortController()
 
   constructor(options: ComponentsOptions) {
     this.#options = options
@@ -94,16 +95,8 @@ export class Components {
 
   /** Disposes all, and throws what went wrong after all were. */
   async dispose(): Promise<void> {
-    this.#closed = true
-    const errors: unknown[] = []
-    for (const slot of this.#made.reverse()) {
-      await slot[Symbol.asyncDispose]().catch((error: unknown) => errors.push(error))
-    }
-    if (errors.length > 0)
-      throw new AggregateError(
-        errors,
-        `${errors.length} components of ${this.#options.service()} failed to close`,
-      )
+    this.#closing.abort(new ServiceError('closed', `the service ${this.#options.service()} was stopped`))
+    await disposeAll('components', this.#made.reverse())
   }
 
   #isOwn(type: SharedType, name: string): boolean {
@@ -151,10 +144,16 @@ export class Components {
 
   async #fill(slot: Slot<SharedType>, { name, options }: ResolvedChoice): Promise<void> {
     try {
-      if (this.#closed) throw new ServiceError('closed', `the service ${this.#options.service()} was stopped`)
+      const { signal } = this.#closing
+      signal.throwIfAborted()
       const config = this.#options.catalogue.find(slot.type, name)
       const candidate = this.#options.maker.candidate(slot.type, config, options)
-      slot.fill(candidate, await candidate.make())
+      const component = await candidate.make(signal)
+      if (signal.aborted) {
+        await new Generation(candidate, component).release().catch(() => undefined)
+        throw signal.reason
+      }
+      slot.fill(candidate, component)
       this.#made.push(slot)
     } catch (error) {
       slot.fail(error)

@@ -69,7 +69,7 @@ export function requireComponent<K extends ComponentType>(
       : {}
   const missing = [
     ...[...calls, ...direct].filter((name) => typeof object[name] !== 'function').map((name) => `${name}()`),
-    ...properties.filter((name) => object[name] === undefined),
+    ...properties.filter((name) => object[name] === undefined || object[name] === null),
   ]
   if (missing.length === 0 && value !== null && typeof value === 'object') return value as ComponentTypes[K]
   const all = [...calls, ...direct].map((name) => `${name}()`).concat(properties)

@@ -1,5 +1,6 @@
 import { ServiceError } from '@micrograft/contracts'
 import type { Tally } from './tally.js'
+import { within } from './within.js'
 
 /** What a `newFunc` gets; a function where that is known only when it is made. */
 export type ComponentOptions = Readonly<Record<string, unknown>> | (() => Readonly<Record<string, unknown>>)
@@ -11,8 +12,10 @@ export interface Candidate<T> {
   /** With its version, e.g. `nats 1.2.0`. */
   readonly label: string
   readonly options: ComponentOptions
-  /** Makes the component and makes sure that it is fit. Where it rejects it has left nothing open. */
-  make(): Promise<T>
+  /** Longest wait for the component to end what it has and to be disposed, in milliseconds. @default 10_000 */
+  readonly closeMs?: number | undefined
+  /** Makes the component and makes sure that it is fit, unless `signal` gives that up. Where it rejects it has left nothing open. */
+  make(signal?: AbortSignal): Promise<T>
   /** Told in the turn in which calls go to it. */
   taken?(): void
   /** Told when the component was disposed and nothing of it is needed any more. */
@@ -85,26 +88,41 @@ export class Generation<T> {
     )
   }
 
-  /** Resolves when nothing is under way, or at the deadline; whether nothing was. */
-  idle(deadlineMs: number): Promise<boolean> {
+  get closeMs(): number {
+    return this.candidate.closeMs ?? 10_000
+  }
+
+  /** Resolves when nothing is under way, at the deadline, or when `cut` is aborted; whether nothing was. */
+  idle(deadlineMs: number, cut?: AbortSignal): Promise<boolean> {
     if (this.active === 0) return Promise.resolve(true)
     return new Promise((resolve) => {
       const end = (idle: boolean) => {
         clearTimeout(timer)
+        cut?.removeEventListener('abort', onCut)
         this.#onIdle = undefined
         resolve(idle)
       }
-      const timer = setTimeout(() => end(false), deadlineMs)
+      const onCut = () => end(false)
+      const timer = setTimeout(onCut, cut?.aborted ? 0 : deadlineMs)
+      cut?.addEventListener('abort', onCut, { once: true })
       this.#onIdle = () => end(true)
     })
   }
 
-  /** Disposes the component and lets go of what it came from. */
+  /** Disposes the component and lets go of what it came from; one that takes too long is left. */
   async release(): Promise<void> {
     try {
-      await (this.component as Partial<AsyncDisposable>)[Symbol.asyncDispose]?.()
+      await within(
+        this.closeMs,
+        dispose(this.component),
+        () => new ServiceError('timeout', `${this.label} was not disposed within ${this.closeMs} ms`),
+      )
     } finally {
       await this.candidate.released?.()
     }
   }
+}
+
+async function dispose(component: unknown): Promise<void> {
+  await (component as Partial<AsyncDisposable>)[Symbol.asyncDispose]?.()
 }

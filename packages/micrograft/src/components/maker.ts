@@ -11,12 +11,13 @@ import type { Plugins, PluginSource } from '../catalogue/plugins.js'
 import { silentLogger } from '../logger/noop-logger.js'
 import { requireComponent } from './contract-shapes.js'
 import type { Candidate, ComponentOptions } from './generation.js'
+import { within } from './within.js'
 
 export interface MakerOptions {
   readonly service: () => string
   readonly catalogue: Catalogue
   readonly plugins: Plugins
-  /** Longest wait for one component to be made, in milliseconds. */
+  /** Longest wait for one component to be made, and for one to be disposed, in milliseconds. */
   readonly makeTimeoutMs: number
   readonly use: ComponentContext['use']
 }
@@ -35,7 +36,7 @@ export class Maker {
     config: PluginConfig,
     options: ComponentOptions,
   ): Candidate<ComponentTypes[K]> {
-    const { plugins, catalogue } = this.#options
+    const { plugins, catalogue, makeTimeoutMs } = this.#options
     const source = plugins.source(config)
     // Of a plugin whose file was closed nothing is held but where it is, so that it leaves memory.
     let current: PluginConfig | undefined = config
@@ -46,11 +47,12 @@ export class Maker {
       name: config.name,
       label: `${config.name} ${config.version}`,
       options,
-      make: async () => {
+      closeMs: makeTimeoutMs,
+      make: async (signal) => {
         current ??= await plugins.reopen(source as PluginSource)
         plugins.hold(current)
         try {
-          return await this.#make(type, current, typeof options === 'function' ? options() : options)
+          return await this.#make(type, current, typeof options === 'function' ? options() : options, signal)
         } catch (error) {
           await released()
           throw error
@@ -65,6 +67,7 @@ export class Maker {
     type: K,
     config: PluginConfig,
     options: Readonly<Record<string, unknown>>,
+    signal: AbortSignal | undefined,
   ): Promise<ComponentTypes[K]> {
     const { service, makeTimeoutMs, use } = this.#options
     const { name, version, newFunc } = config
@@ -74,28 +77,34 @@ export class Maker {
       () => controller.abort(new ServiceError('timeout', `${label} was not made within ${makeTimeoutMs} ms`)),
       makeTimeoutMs,
     )
-    let component: ComponentTypes[K] | undefined
+    const giveUp = () => controller.abort(signal?.reason)
+    let made: unknown
     try {
+      signal?.throwIfAborted()
+      signal?.addEventListener('abort', giveUp, { once: true })
       const context: ComponentContext = {
         service: service(),
         log: this.#log(type, name),
         signal: controller.signal,
         use,
       }
-      const made = (newFunc as (options: unknown, context: ComponentContext) => unknown)(options, context)
-      component = requireComponent(type, await inTime(made, controller.signal), label)
+      const making = (newFunc as (options: unknown, context: ComponentContext) => unknown)(options, context)
+      made = await inTime(making, controller.signal)
+      const component = requireComponent(type, made, label)
       await inTime(config.check?.(component as never, controller.signal), controller.signal)
       return component
     } catch (error) {
-      await dispose(component)
-      if (error instanceof ServiceError) throw error
-      throw new ServiceError(
-        'invalid-option',
-        `cannot make ${label}: ${(error as Error | undefined)?.message ?? String(error)}`,
-        { cause: error },
-      )
+      await within(makeTimeoutMs, dispose(made), () => new Error('it is left')).catch(() => undefined)
+      const { message = ServiceError.from(error).message } = (error ?? {}) as Partial<Error>
+      const isKnown = error instanceof ServiceError
+      if (isKnown && (error === controller.signal.reason || message.includes(label))) throw error
+      throw new ServiceError(isKnown ? error.code : 'invalid-option', `cannot make ${label}: ${message}`, {
+        id: isKnown ? error.id : undefined,
+        cause: error,
+      })
     } finally {
       clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
     }
   }
 

@@ -34,6 +34,10 @@ export class Seat<T> implements SlotView<T>, ReferenceTarget {
     return this.#shared
   }
 
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
   /** What all calls go to; `undefined` while two share them. */
   get only(): Generation<T> | undefined {
     return this.#shared ? undefined : this.#current

@@ -5,6 +5,7 @@ import type { Seat } from './seat.js'
 import { prepare, retire } from './succession.js'
 import { SwapNews, swapReport, type TellSwap } from './swap-news.js'
 import {
+  checkShare,
   resolveSwapOptions,
   type ResolvedSwapOptions,
   type SwapOptions,
@@ -24,6 +25,14 @@ export interface SlotSwapsOptions<T> {
   readonly tell: TellSwap | undefined
 }
 
+/** A swap whose new component is being made. */
+interface Preparing<T> {
+  readonly label: string
+  readonly since: number
+  readonly stopping: AbortController
+  readonly next: Promise<Generation<T>>
+}
+
 /** How often it is told what is still under way on the old component. */
 const progressMs = 500
 
@@ -34,9 +43,14 @@ const progressMs = 500
 export class SlotSwaps<T> {
   readonly #options: SlotSwapsOptions<T>
   readonly #news: SwapNews
+  #preparing: Preparing<T> | undefined
   #underway: Underway<T> | undefined
   #previous: Candidate<T> | undefined
   #turn: Promise<unknown> = Promise.resolve()
+  /** Swaps that wait for their turn. */
+  #waiting = 0
+  /** Aborted when what drains is not waited for any more. */
+  readonly #cut = new AbortController()
 
   constructor(options: SlotSwapsOptions<T>) {
     this.#options = options
@@ -61,11 +75,15 @@ export class SlotSwaps<T> {
         new ServiceError('unsupported', `a ${type} cannot share its calls between two; swap it whole`),
       )
     if (!seat.shared) this.#underway?.end(undefined)
-    return this.#inTurn(() => this.#swap(candidate, resolved))
+    this.#waiting++
+    return this.#inTurn(() => {
+      this.#waiting--
+      return this.#swap(candidate, resolved)
+    })
   }
 
   async share(share: number): Promise<SwapReport> {
-    resolveSwapOptions({ share })
+    checkShare(share)
     const { shared } = this.#options.seat
     if (!shared)
       throw new ServiceError(
@@ -79,7 +97,9 @@ export class SlotSwaps<T> {
   }
 
   async rollback(by: string): Promise<SwapReport> {
+    resolveSwapOptions({ by })
     const { name, seat } = this.#options
+    if (this.#preparing) return this.#giveUp(this.#preparing, by)
     const underway = this.#underway
     if (underway) {
       const reason = new ServiceError('canceled', `${underway.next.label} was rolled back by ${by}`)
@@ -99,12 +119,28 @@ export class SlotSwaps<T> {
     return this.swap(previous, { by, watchMs: 0 })
   }
 
-  /** Ends what is under way: one that is watched is taken for good, one that shares calls is given up. */
+  /**
+   * Ends what is under way: one that is being made or shares calls is given up, one that is watched is taken
+   * for good. What drains has as long as the component has to be disposed.
+   */
   async end(): Promise<void> {
+    const { seat } = this.#options
+    this.#preparing?.stopping.abort(seat.closedError())
     this.#underway?.end(undefined)
+    const timer = setTimeout(() => this.#cut.abort(seat.closedError()), seat.current?.closeMs ?? 0)
     await this.#turn
-    if (this.#underway)
-      await this.#goBack(this.#underway, this.#options.seat.closedError()).catch(() => undefined)
+    if (this.#underway) await this.#goBack(this.#underway, seat.closedError()).catch(() => undefined)
+    clearTimeout(timer)
+  }
+
+  /** Gives up a swap that is being prepared. */
+  async #giveUp({ label, since, stopping, next }: Preparing<T>, by: string): Promise<SwapReport> {
+    stopping.abort(new ServiceError('canceled', `${label} was given up by ${by}`))
+    await next.catch(() => undefined)
+    // It was made already: it goes back as one that is watched.
+    if (this.#underway) return this.rollback(by)
+    const current = { label: this.#options.seat.current?.label ?? '' }
+    return swapReport({ old: { label, active: 0 }, next: current, since }, 'swapped', true)
   }
 
   async #swap(candidate: Candidate<T>, options: ResolvedSwapOptions): Promise<SwapReport> {
@@ -116,18 +152,26 @@ export class SlotSwaps<T> {
         `${name} shares its calls with ${seat.shared.next.label}; give that all of them, or roll it back first`,
       )
     const old = await seat.take()
+    seat.throwIfClosed()
     const since = performance.now()
     const about = { old, next: { label: candidate.label }, options, since, share: options.share }
     this.#news.tell(about, 'preparing')
+    const stopping = new AbortController()
+    const preparing = prepare(candidate, keeper, options, stopping.signal)
+    this.#preparing = { label: candidate.label, since, stopping, next: preparing }
     let next: Generation<T>
     try {
-      next = await prepare(candidate, keeper, options)
+      next = await preparing
     } catch (error) {
       this.#news.tell(about, 'failed', error as Error)
       throw error
+    } finally {
+      this.#preparing = undefined
     }
     const underway = new Underway(old, next, options, since)
     this.#underway = underway
+    // Closed when it was made already: it is taken for good, as one that is watched.
+    if (seat.isClosed) underway.end(undefined)
     return options.share < 1 ? this.#begin(underway) : this.#complete(underway)
   }
 
@@ -164,6 +208,7 @@ export class SlotSwaps<T> {
     await keeper
       .settled?.(next, old)
       .catch((error: unknown) => underway.end(ServiceError.from(error, 'unavailable')))
+    if (this.#waiting > 0) underway.end(undefined)
     const reason = await underway.watched()
     if (reason) {
       await this.#goBack(underway, reason)
@@ -172,7 +217,7 @@ export class SlotSwaps<T> {
     this.#over(underway)
     this.#news.tell(underway, 'draining')
     const progress = setInterval(() => this.#news.tell(underway, 'draining'), progressMs).unref()
-    const { drained, error } = await retire(old, keeper, options.drainMs)
+    const { drained, error } = await retire(old, keeper, options.drainMs, this.#cut.signal)
     clearInterval(progress)
     this.#news.tell(underway, 'done', error, drained)
     return swapReport(underway, 'swapped', drained)
@@ -219,7 +264,7 @@ export class SlotSwaps<T> {
       { cause },
     )
     this.#over(underway)
-    const { drained } = await retire(old, this.#options.keeper, options.drainMs)
+    const { drained } = await retire(old, this.#options.keeper, options.drainMs, this.#cut.signal)
     this.#news.tell(underway, 'done', error, drained)
     throw error
   }
@@ -232,7 +277,7 @@ export class SlotSwaps<T> {
     this.#underway = undefined
     old.tally = undefined
     this.#news.tell(underway, 'went-back', reason)
-    await retire(next, keeper, options.drainMs)
+    await retire(next, keeper, options.drainMs, this.#cut.signal)
   }
 
   /** Waits for the swaps before, whatever came of them. */

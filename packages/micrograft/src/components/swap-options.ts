@@ -1,4 +1,4 @@
-import { ServiceError, type ComponentType } from '@micrograft/contracts'
+import { requireNumber, ServiceError, type ComponentType } from '@micrograft/contracts'
 import type { TallyReport } from './tally.js'
 
 /** How a swap is to go. */
@@ -41,24 +41,31 @@ export function resolveSwapOptions(given: SwapOptions): ResolvedSwapOptions {
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   const options = { ...defaults, ...set } as ResolvedSwapOptions
   for (const name of ['drainMs', 'watchMs', 'minCalls'] as const)
-    check(
-      name,
-      options[name],
-      options[name] >= 0 && options[name] <= 86_400_000,
-      'a number from 0 to 86,400,000',
+    requireNumber(`${name} of a swap`, options[name], { min: 0, max: 86_400_000 })
+  requireNumber('maxErrorRate of a swap', options.maxErrorRate, { min: 0, max: 1 })
+  checkShare(options.share)
+  checkCopy(options.copy)
+  if (typeof options.by !== 'string' || options.by.length > 200)
+    throw new ServiceError(
+      'invalid-option',
+      `by of a swap is ${JSON.stringify(options.by)}; it is a text of at most 200 characters`,
     )
-  for (const name of ['maxErrorRate', 'share'] as const)
-    check(name, options[name], options[name] >= 0 && options[name] <= 1, 'a number from 0 to 1')
-  check('by', options.by, typeof options.by === 'string' && options.by.length <= 200, 'text')
   return options
 }
 
-function check(name: string, value: unknown, good: boolean, expected: string): void {
-  if (!good)
-    throw new ServiceError(
-      'invalid-option',
-      `${name} of a swap is ${JSON.stringify(value)}; it is ${expected}`,
-    )
+/** @throws `invalid-option` */
+export function checkShare(share: unknown): void {
+  requireNumber('share of a swap', share, { min: 0, max: 1 })
+}
+
+function checkCopy(copy: unknown): void {
+  if (typeof copy === 'boolean') return
+  const ttlMs = (copy as { readonly ttlMs?: unknown } | null)?.ttlMs
+  if (typeof ttlMs === 'number' && ttlMs > 0 && ttlMs < Infinity) return
+  throw new ServiceError(
+    'invalid-option',
+    `copy of a swap is ${JSON.stringify(copy)}; it is true, false or { ttlMs } with a number above 0`,
+  )
 }
 
 /** How a swap went. */

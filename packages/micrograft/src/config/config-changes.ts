@@ -42,7 +42,7 @@ export class ConfigChanges {
       follower.wake = undefined
       onEnd()
     }
-    if (!this.#ended) {
+    if (!this.#ended && !signal?.aborted) {
       this.#followers.add(follower)
       signal?.addEventListener('abort', onAbort, { once: true })
     }

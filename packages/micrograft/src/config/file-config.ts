@@ -1,7 +1,14 @@
-import { watch, type FSWatcher } from 'node:fs'
+import { statSync, watch, type BigIntStats, type FSWatcher } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
-import { resolveOptions, ServiceError, type CallOptions, type Config } from '@micrograft/contracts'
+import {
+  longestTimerMs,
+  requireNumber,
+  resolveOptions,
+  ServiceError,
+  type CallOptions,
+  type Config,
+} from '@micrograft/contracts'
 import { ConfigChanges, type ConfigTree } from './config-changes.js'
 
 export interface FileConfigOptions {
@@ -20,6 +27,8 @@ export function fileConfig(options?: FileConfigOptions): Config {
     { addresses: [] as readonly string[], pollMs: 1000, maxBytes: 1_048_576 },
     options,
   )
+  requireNumber('pollMs of the file config', pollMs, { min: 1, max: longestTimerMs })
+  requireNumber('maxBytes of the file config', maxBytes, { min: 0 })
   return new FileConfig(
     addresses.map((path) => resolve(path)),
     pollMs,
@@ -98,7 +107,8 @@ class FileConfig implements Config {
     }
     this.#poll = setInterval(() => this.#lookSoon(), this.#pollMs)
     this.#poll.unref()
-    this.#looking = this.#lookNow(false)
+    // At once: what changes from here on is to be told.
+    this.#look = this.#paths.map(firstLookOf).join('\n')
   }
 
   #rest(): void {
@@ -112,15 +122,14 @@ class FileConfig implements Config {
     this.#looking = (this.#looking ?? Promise.resolve()).then(() => {
       if (!this.#again || this.#closed) return
       this.#again = false
-      return this.#lookNow(true)
+      return this.#lookNow()
     })
   }
 
-  async #lookNow(tell: boolean): Promise<void> {
+  async #lookNow(): Promise<void> {
     const look = (await Promise.all(this.#paths.map(lookOf))).join('\n')
     if (look === this.#look) return
     this.#look = look
-    if (!tell) return
     try {
       this.#changes.tell(await this.read())
     } catch (error) {
@@ -171,10 +180,17 @@ function merge(a: unknown, b: unknown): unknown {
   return Object.fromEntries(merged)
 }
 
-async function lookOf(path: string): Promise<string> {
+function seen({ size, mtimeNs, ctimeNs, ino }: BigIntStats): string {
+  return [size, mtimeNs, ctimeNs, ino].join(' ')
+}
+
+function lookOf(path: string): Promise<string> {
+  return stat(path, { bigint: true }).then(seen, () => 'gone')
+}
+
+function firstLookOf(path: string): string {
   try {
-    const { size, mtimeNs, ctimeNs, ino } = await stat(path, { bigint: true })
-    return [size, mtimeNs, ctimeNs, ino].join(' ')
+    return seen(statSync(path, { bigint: true }))
   } catch {
     return 'gone'
   }

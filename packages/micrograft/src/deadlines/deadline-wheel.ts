@@ -1,9 +1,10 @@
+import { timerMs } from '@micrograft/contracts'
+
 /** How far apart deadlines are told, in milliseconds. */
 const tickMs = 4
 /** A power of two: a revolution is `slots * tickMs`, and what is due later is passed over until then. */
 const slots = 1024
 const mask = slots - 1
-const longestTimerMs = 0x7fff_ffff
 
 /** What the wheel tells when its time has come. The fields are the wheel's own. */
 export interface Timed {
@@ -82,7 +83,7 @@ export class DeadlineWheel {
   #arm(tick: number, now: number): void {
     clearTimeout(this.#timer)
     this.#armedTick = tick
-    const delay = Math.min(Math.max(1, Math.ceil(tick * tickMs - now)), longestTimerMs)
+    const delay = timerMs(Math.max(1, Math.ceil(tick * tickMs - now)))
     this.#timer = setTimeout(() => this.#turn(), delay)
     if (!this.#holds) this.#timer.unref()
   }

@@ -109,10 +109,14 @@ function readFile(file: string): Texts {
   return new Map(
     Object.entries(value).map(([key, each]) => {
       const name = requireFlag(key.replaceAll('-', '_'), `${key} (in ${file})`)
-      if (definitionOf(name).kind === 'pairs' && typeof each === 'object' && each !== null) {
-        return [name, Object.entries(each).map(([k, v]) => `${k}=${String(v)}`)]
+      const { kind } = definitionOf(name)
+      const text = (part: unknown): string => {
+        if (part !== null && ['string', 'number', 'boolean'].includes(typeof part)) return String(part)
+        throw invalid(`${name} in ${file}`, JSON.stringify(part), kind)
       }
-      return [name, Array.isArray(each) ? each.map(String) : [String(each)]]
+      if (kind === 'pairs' && typeof each === 'object' && each !== null && !Array.isArray(each))
+        return [name, Object.entries(each).map(([k, v]) => `${k}=${text(v)}`)]
+      return [name, Array.isArray(each) ? each.map(text) : [text(each)]]
     }),
   )
 }

@@ -42,7 +42,7 @@ export class Endpoints {
   add(type: string, group: EndpointGroup): void {
     const found = endpointDefinitions(type, group)
     for (const [name] of found) {
-      if (this.#own.has(name))
+      if (this.#own.has(name) || this.#more?.peek(name))
         throw new ServiceError(
           'conflict',
           `the endpoint ${name} is handled already; take the first out, or name this one otherwise`,
@@ -100,6 +100,8 @@ export function endpointDefinitions(
   type: string,
   group: EndpointGroup,
 ): (readonly [string, EndpointDefinition])[] {
+  if (typeof group !== 'object' || group === null)
+    throw new ServiceError('invalid-option', `${type} has no methods; give an object with functions by name`)
   return Object.entries(group).map(([method, each]) => [
     endpointName(type, method),
     toDefinition(type, method, each),

@@ -4,7 +4,8 @@ import {
   type HandlerContext,
   type HandlerSet,
 } from '@micrograft/contracts'
-import type { Candidate, Generation } from '../components/generation.js'
+import { Generation, type Candidate } from '../components/generation.js'
+import { disposeAll } from '../components/dispose-all.js'
 import type { Keeper } from '../components/keeper.js'
 import { Slot } from '../components/slot.js'
 import type { SlotReport, SwapEvent } from '../components/swap-options.js'
@@ -53,7 +54,7 @@ export class HandlerSets implements AsyncDisposable {
     try {
       this.#check(candidate.name, this.#define(set))
     } catch (error) {
-      await set[Symbol.asyncDispose]?.()
+      await new Generation(candidate, set).release().catch(() => undefined)
       throw error
     }
     slot.fill(candidate, set)
@@ -85,9 +86,10 @@ export class HandlerSets implements AsyncDisposable {
 
   #search(endpoint: string): ServedEndpoint | undefined {
     for (const slot of this.#slots.values()) {
-      if (!slot.current) continue
-      const served = this.#of(slot.pick()).get(endpoint) ?? this.#anyOf(slot, endpoint)
-      if (!served) continue
+      const any = this.#anyOf(slot, endpoint)
+      // Those that two versions share are counted out one by one: calls of others are none of theirs.
+      if (!any) continue
+      const served = this.#of(slot.pick()).get(endpoint) ?? any
       const { tally } = served.of
       if (tally) return watched(served, tally)
       if (slot.only === served.of) this.#found.set(endpoint, served)
@@ -124,9 +126,13 @@ export class HandlerSets implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const slot of [...this.#slots.values()].reverse()) await slot[Symbol.asyncDispose]()
-    this.#slots.clear()
-    this.#found.clear()
+    const slots = [...this.#slots.values()].reverse()
+    try {
+      await disposeAll('handlers', slots)
+    } finally {
+      this.#slots.clear()
+      this.#found.clear()
+    }
   }
 
   #anyOf(slot: Slot<'handler'>, endpoint: string): Served | undefined {
@@ -172,7 +178,7 @@ export class HandlerSets implements AsyncDisposable {
       switched: (next, old) => {
         this.#found.clear()
         if (next.component.hydrate && old.component.dehydrate)
-          next.component.hydrate(structuredClone(old.component.dehydrate()))
+          next.component.hydrate(stateOf(old.component, old.label).state)
       },
       settled: () => this.#options.changed(),
       // Nothing of a version that goes is to be held here.
@@ -181,9 +187,21 @@ export class HandlerSets implements AsyncDisposable {
   }
 }
 
-/** What a new version of `set` is given of its state. */
-export function stateOf(set: HandlerSet): Readonly<Record<string, unknown>> {
-  return set.dehydrate ? { state: structuredClone(set.dehydrate()) } : {}
+/**
+ * What a new version is given of the state of the one before.
+ * @throws `invalid-option` where that is no plain data.
+ */
+export function stateOf(set: HandlerSet, label = 'the handlers'): { readonly state?: unknown } {
+  if (!set.dehydrate) return {}
+  try {
+    return { state: structuredClone(set.dehydrate()) }
+  } catch (cause) {
+    throw new ServiceError(
+      'invalid-option',
+      `the state of ${label} cannot be handed over: ${(cause as Error).message}`,
+      { cause },
+    )
+  }
 }
 
 /** As `served`, with how its calls end counted. */

@@ -34,6 +34,11 @@ export function consoleLogger(options?: ConsoleLoggerOptions): Logger {
       'invalid-option',
       `the log level ${JSON.stringify(level)} is none of ${levels.join(', ')}`,
     )
+  if (format !== 'json' && format !== 'text')
+    throw new ServiceError(
+      'invalid-option',
+      `the format of the log ${JSON.stringify(format)} is none of json, text`,
+    )
   return make(levels.indexOf(level), format === 'json' ? jsonLine : textLine, write, {})
 }
 
@@ -67,5 +72,13 @@ function textLine(level: LogLevel, event: string, fields: LogFields): string {
   const shown = Object.entries(fields).map(
     ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   )
-  return `${new Date().toISOString().slice(11, 23)} ${level.padEnd(5)} ${event}${shown.length > 0 ? `  ${shown.join(' ')}` : ''}\n`
+  const said = `${event}${shown.length > 0 ? `  ${shown.join(' ')}` : ''}`
+  return `${new Date().toISOString().slice(11, 23)} ${level.padEnd(5)} ${oneLine(said)}\n`
+}
+
+/** What a peer says must not look like another line, or reach the terminal. */
+function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (char) =>
+    char === '\n' ? '\\n' : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }

@@ -1,5 +1,6 @@
 import { ServiceError, type Middleware } from '@micrograft/contracts'
 import type { Candidate } from '../components/generation.js'
+import { disposeAll } from '../components/dispose-all.js'
 import { Slot } from '../components/slot.js'
 import type { SlotReport, SwapEvent } from '../components/swap-options.js'
 import { slotted } from './slotted.js'
@@ -44,6 +45,6 @@ export class MiddlewareStack implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const slot of [...this.#slots.values()].reverse()) await slot[Symbol.asyncDispose]()
+    await disposeAll('layers of middleware', [...this.#slots.values()].reverse())
   }
 }

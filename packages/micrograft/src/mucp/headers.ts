@@ -9,6 +9,8 @@ export const protobuf = 'application/protobuf'
 
 /** What may be in `Timeout` at most, in milliseconds: nanoseconds are a signed 64-bit number to Go. */
 const longestTimeoutMs = 9_223_372_036_854
+/** Longest id of a peer's that is sent back. */
+export const maxIdLength = 256
 const maxEntries = 64
 const maxNameLength = 128
 const maxValueLength = 8192
@@ -125,4 +127,8 @@ export function requireText(what: string, value: string): string {
       `${what} is ${JSON.stringify(value.slice(0, 100))}; it may have no control characters and 1024 others`,
     )
   return value
+}
+
+export function longIdError(): ServiceError {
+  return new ServiceError('bad-request', `an id has more than ${maxIdLength} characters`)
 }

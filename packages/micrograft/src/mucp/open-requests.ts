@@ -21,6 +21,8 @@ export interface OpenRequestsOptions {
   readonly wheel: DeadlineWheel
   /** Sends the last message of a request and releases it. Where it throws, the request is still to be answered. */
   readonly finish: (open: Open, message: Message) => void
+  /** Not even a short error can be sent: the connection is of no use. */
+  readonly unanswerable: (error: ServiceError) => void
   /** Nobody waits for it any longer. */
   readonly released: (open: Open) => void
   /** A handler has ended. */
@@ -129,8 +131,22 @@ export class OpenRequests implements RequestOwner {
   #fail(open: Open, error: ServiceError): void {
     if (!this.#open.has(open.request)) return
     open.stream?.finish(error)
-    this.#options.finish(open, errorMessage(open.replyTo, error))
+    const { finish, unanswerable } = this.#options
+    try {
+      finish(open, errorMessage(open.replyTo, error))
+    } catch {
+      try {
+        finish(open, errorMessage(open.replyTo, textless(error)))
+      } catch (cause) {
+        unanswerable(ServiceError.from(cause))
+      }
+    }
   }
+}
+
+/** For a transport that takes no header as large as the error itself. */
+function textless({ code }: ServiceError): ServiceError {
+  return new ServiceError(code, 'the text of the error is too large to be sent')
 }
 
 function requireKind(

@@ -2,14 +2,12 @@ import { ServiceError, type Connection, type Message } from '@micrograft/contrac
 import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import type { ConnectionOwner, ServedConnection } from '../serve/connection-server.js'
 import { Brake, type BrakeOptions } from './brake.js'
-import { micro } from './headers.js'
+import { longIdError, maxIdLength, micro } from './headers.js'
 import { LastRequest } from './last-request.js'
 import { OpenRequests, type Open } from './open-requests.js'
 import { ServerCalls } from './server-calls.js'
 import { errorMessage, replyTo, type ReplyTo } from './server-messages.js'
 import { ServerStreams } from './server-streams.js'
-
-const maxIdLength = 256
 
 export interface MucpConnectionOptions extends BrakeOptions {
   readonly maxStreams: number
@@ -41,6 +39,7 @@ export class MucpServerConnection implements ServedConnection {
       dispatcher,
       wheel,
       finish: (open, message) => this.#finish(open, message),
+      unanswerable: (error) => connection.destroy(error),
       released: (open) => (open.stream ? this.#streams.ended(open.key) : this.#calls.released(open)),
       changed: () => owner.changed(this),
     })
@@ -84,11 +83,7 @@ export class MucpServerConnection implements ServedConnection {
     if (header['connection'] === 'close') this.#closing = true
     const id = micro(header, 'micro-id')
     const stream = micro(header, 'micro-stream')
-    if (id.length > maxIdLength || stream.length > maxIdLength)
-      this.#refuseMessage(
-        message,
-        new ServiceError('bad-request', `an id has more than ${maxIdLength} characters`),
-      )
+    if (id.length > maxIdLength || stream.length > maxIdLength) this.#refuseMessage(message, longIdError())
     else if (micro(header, 'micro-topic') !== '')
       this.#refuseMessage(
         message,

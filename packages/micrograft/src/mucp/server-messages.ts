@@ -3,6 +3,8 @@ import { metadataBytes } from '../rpc/metadata.js'
 import { envelopeOf, type Envelope } from './envelope.js'
 import {
   endOfStream,
+  longIdError,
+  maxIdLength,
   micro,
   protobuf,
   putMetadata,
@@ -46,6 +48,7 @@ export function replyTo(header: Header): ReplyTo {
 export function understand({ header, body }: Message, reply: ReplyTo): Understood {
   const { envelope, contentType } = reply
   const inside = envelope?.openRequest(body)
+  if (inside && inside.id.length > maxIdLength) throw longIdError()
   const endpoint = micro(header, 'micro-endpoint') || micro(header, 'micro-method') || inside?.method || ''
   requireText('the endpoint', endpoint)
   if (!/^[^.]+\.[^.]+$/.test(endpoint))

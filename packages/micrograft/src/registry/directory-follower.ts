@@ -1,3 +1,4 @@
+import { timerMs } from '@micrograft/contracts'
 import { statSync, watch as watchDirectory, type FSWatcher } from 'node:fs'
 import type { Logger } from '@micrograft/contracts'
 
@@ -64,7 +65,7 @@ export class DirectoryFollower {
 
   #pollEvery(ms: number): void {
     clearInterval(this.#poll)
-    this.#poll = setInterval(() => this.#options.poll(), ms).unref()
+    this.#poll = setInterval(() => this.#options.poll(), timerMs(ms)).unref()
   }
 
   /** Many files change together: they are told at once. */

@@ -1,4 +1,5 @@
 import {
+  requireLimits,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -50,7 +51,10 @@ export function localRegistry(
   options: LocalRegistryOptions | undefined,
   { log }: ComponentContext,
 ): Registry {
-  const resolved = resolveOptions('the options of the local registry', defaults, options)
+  const what = 'the options of the local registry'
+  const resolved = resolveOptions(what, defaults, options)
+  const { pollMs, maxFileBytes, maxNodes } = resolved
+  requireLimits(what, { pollMs, maxFileBytes, maxNodes })
   return new LocalRegistry(directoryOf(resolved), resolved, log)
 }
 

@@ -1,3 +1,4 @@
+import { timerMs } from '@micrograft/contracts'
 import type { NodeRecord } from '@micrograft/plugin-kit'
 import type { DnsMessage } from './dns-message.js'
 import type { MdnsMessages } from './mdns-messages.js'
@@ -93,7 +94,7 @@ export class MdnsInquiry {
 async function turns(ms: number, signals: readonly AbortSignal[]): Promise<void> {
   let end = (): void => undefined
   const over = new Promise<void>((resolve) => (end = resolve))
-  const timer = setTimeout(() => setImmediate(end), ms)
+  const timer = setTimeout(() => setImmediate(end), timerMs(ms))
   for (const each of signals) each.addEventListener('abort', end)
   for (const each of signals) if (each.aborted) end()
   await over

@@ -24,6 +24,7 @@ export interface MdnsNode {
 /** The service under which the names of services are listed. */
 export const listing = '_services'
 const maxTextBytes = 255
+const maxTextRecordBytes = 65_535
 /** Nodes of one message; go-micro tells of one. */
 const maxEntries = 16
 /** Text of a node, unpacked: compressed, a few bytes can stand for gigabytes. */
@@ -172,11 +173,16 @@ function packTexts({ name, version, metadata, endpoints, nodes }: NodeRecord): r
   if (Buffer.byteLength(json) > maxJsonBytes) {
     throw new ServiceError('too-large', `the record of ${nodes[0].id} has more than ${maxJsonBytes} bytes`)
   }
-  return (
+  const texts =
     deflateSync(json)
       .toString('hex')
       .match(new RegExp(`.{1,${maxTextBytes}}`, 'g')) ?? []
-  )
+  const bytes = texts.reduce((sum, { length }) => sum + length + 1, 0)
+  if (bytes > maxTextRecordBytes) {
+    const message = `the record of ${nodes[0].id} has ${bytes} bytes when it is packed, a record of DNS at most ${maxTextRecordBytes}`
+    throw new ServiceError('too-large', message)
+  }
+  return texts
 }
 
 function unpackTexts(texts: readonly string[]): Record<string, unknown> {

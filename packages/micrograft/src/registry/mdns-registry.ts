@@ -1,6 +1,8 @@
 import { hostname } from 'node:os'
 import {
+  requireLimits,
   resolveOptions,
+  ServiceError,
   type CallOptions,
   type ComponentContext,
   type RegisterOptions,
@@ -18,7 +20,7 @@ import { MdnsInquiry } from './mdns-inquiry.js'
 import { MdnsMessages } from './mdns-messages.js'
 import { MdnsOwnNodes } from './mdns-own-nodes.js'
 import { placeOf } from './mdns-place.js'
-import { entriesOf, instanceRecords, mdnsNode } from './mdns-records.js'
+import { entriesOf, instanceRecords, listingRecords, mdnsNode } from './mdns-records.js'
 import { MdnsResponder } from './mdns-responder.js'
 import type { MdnsPlace } from './mdns-sockets.js'
 import { closedError, ttlOf } from './registry-checks.js'
@@ -52,10 +54,25 @@ const defaults = {
 
 /** Nodes of a network that carries multicast, as go-micro's mdns registry finds and tells them. */
 export function mdnsRegistry(options: MdnsRegistryOptions | undefined, _context: ComponentContext): Registry {
-  const resolved = resolveOptions('the options of the mdns registry', defaults, options)
-  const domain = resolved.domain.replace(/^\.+|\.+$/g, '')
+  const what = 'the options of the mdns registry'
+  const resolved = resolveOptions(what, defaults, options)
   const { timeoutMs, maxNodes } = resolved
-  return new MdnsRegistry(placeOf(resolved), { domain, timeoutMs, maxNodes })
+  requireLimits(what, { timeoutMs, maxNodes })
+  return new MdnsRegistry(placeOf(resolved), { domain: domainOf(resolved.domain), timeoutMs, maxNodes })
+}
+
+/** Without dots around it. */
+function domainOf(given: unknown): string {
+  const domain = String(given).replace(/^\.+|\.+$/g, '')
+  try {
+    if (typeof given === 'string' && labelsOf(domain).length > 0) return domain
+  } catch {
+    // It is told below.
+  }
+  throw new ServiceError(
+    'invalid-option',
+    `the domain of the mdns registry is ${JSON.stringify(given)}, which is no DNS name`,
+  )
 }
 
 interface Settings {
@@ -108,7 +125,9 @@ class MdnsRegistry implements Registry {
     const ttl = ttlOf(ttlMs)
     const nodes = nodeRecords(service).map((record) => {
       const node = mdnsNode(record, this.#host)
-      for (const each of instanceRecords(node, this.#domain, 0)) labelsOf(each.name)
+      // Also what is told only when somebody asks: there it would end the process.
+      const listed = listingRecords(record.name, this.#host, this.#domain, 0)
+      for (const each of [...instanceRecords(node, this.#domain, 0), ...listed]) labelsOf(each.name)
       return node
     })
     await abortable(

@@ -162,7 +162,7 @@ export class NodeDirectory {
     const path = join(this.#path, name)
     if (/^\.[0-9a-f]{40}\..*\.tmp$/.test(name)) {
       const stats = lstatSync(path, { throwIfNoEntry: false })
-      if (stats && Date.now() - stats.mtimeMs > abandonedAfterMs) rmSync(path, { force: true })
+      if (stats && Date.now() - stats.mtimeMs > abandonedAfterMs) this.#delete(path)
     } else if (!this.#strangers.has(name) && this.#strangers.size < 1000) {
       this.#strangers.add(name)
       this.#log.warn('file ignored', { path, reason: 'it has not the name of a node file' })
@@ -170,8 +170,17 @@ export class NodeDirectory {
   }
 
   #remove(name: string): void {
-    rmSync(join(this.#path, name), { force: true })
+    this.#delete(join(this.#path, name))
     this.#forget(name)
+  }
+
+  /** What cannot be taken away counts for nothing all the same, and is no reason to see nothing else. */
+  #delete(path: string): void {
+    try {
+      rmSync(path, { force: true })
+    } catch (error) {
+      this.#log.debug('file not removed', { path, error })
+    }
   }
 
   #forget(name: string): void {

@@ -1,11 +1,12 @@
 import {
   ServiceError,
+  timerMs,
   type Connection,
   type ErrorCode,
   type Message,
   type Transport,
 } from '@micrograft/contracts'
-import type { RangeHandler } from '../transport/bare-messages.js'
+import { takesParts, type RangeHandler } from '../transport/bare-messages.js'
 import { protocolError } from '../transport/protocol-error.js'
 import type { Exchange } from './client-exchange.js'
 import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
@@ -143,7 +144,9 @@ export class ClientConnection implements RangeHandler {
   /** Tells the server that nobody waits for `exchange`; its slot is free once the server has answered that. */
   cancel({ slot }: Exchange, code: ErrorCode, reason: unknown): void {
     if (this.#over) return
-    this.outbox.send(cancelFrame(slot, code, reason instanceof Error ? reason.message : String(reason)))
+    // Whatever a signal was aborted with: not all of it can be made a text.
+    const detail = reason instanceof Error ? reason.message : typeof reason === 'string' ? reason : ''
+    this.outbox.tell((maxBytes) => cancelFrame(slot, code, detail, maxBytes), this.peer.maxFrameBytes)
   }
 
   message({ body }: Message): void {
@@ -155,6 +158,7 @@ export class ClientConnection implements RangeHandler {
     this.#received++
     try {
       this.#reader.reset(bytes, start, end)
+      this.#reader.limit(this.#options.maxFrameBytes)
       this.#take(this.#reader)
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error
@@ -179,8 +183,11 @@ export class ClientConnection implements RangeHandler {
 
   /** Looks for signs of life, and closes what is not used. */
   tick(now: number): void {
-    if (this.#over || !this.#connection) return
-    switch (this.#life.look(now, this.#received, this.#started, this.#open > 0)) {
+    const connection = this.#connection
+    if (this.#over || !connection) return
+    // A frame that takes long to come is a sign of life before it is whole.
+    const received = takesParts(connection) ? connection.bytesRead : this.#received
+    switch (this.#life.look(now, received, this.#started, this.#open > 0)) {
       case 'silent':
         this.outbox.send(pingFrame(FrameType.ping, this.#received % 0x7fff_ffff))
         break
@@ -204,7 +211,6 @@ export class ClientConnection implements RangeHandler {
   }
 
   destroy(error: ServiceError): void {
-    if (this.#over) return
     this.#error ??= error
     this.#connection?.destroy(error)
   }
@@ -234,7 +240,7 @@ export class ClientConnection implements RangeHandler {
       this.destroy(
         new ServiceError('unavailable', `${connection.remote} sent no hello in time; does it speak rpc?`),
       )
-    }, timeoutMs)
+    }, timerMs(timeoutMs))
     try {
       if (signal.aborted) aborted()
       if (!this.#peer && !this.#over) await new Promise<void>((resolve) => (this.#greeted = resolve))

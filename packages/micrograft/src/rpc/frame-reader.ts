@@ -1,14 +1,28 @@
 import { ServiceError, type Metadata } from '@micrograft/contracts'
 import { protocolError } from '../transport/protocol-error.js'
 import { ByteReader } from '../transport/varint.js'
-import { magic, maxDetailBytes, maxNameBytes, type CallTarget, type Hello } from './frame.js'
+import { FrameType, magic, maxDetailBytes, maxNameBytes, type CallTarget, type Hello } from './frame.js'
 import { readMetadata } from './metadata.js'
+
+const carriers: ReadonlySet<number | undefined> = new Set([
+  FrameType.call,
+  FrameType.reply,
+  FrameType.open,
+  FrameType.data,
+])
 
 /**
  * Takes one frame after another apart: `reset`, `byte` for the type, `varint` for the slot, then what
  * the type has, in the order of `docs/wire.md`. Everything throws `protocol`.
  */
 export class FrameReader extends ByteReader {
+  /** Holds that a frame that carries something has at most `maxBytes`; what only tells has limits of its own. */
+  limit(maxBytes: number): void {
+    const size = this.end - this.offset
+    if (size <= maxBytes || !carriers.has(this.bytes[this.offset])) return
+    throw protocolError(`a frame of ${size} bytes came, at most ${maxBytes} may be`)
+  }
+
   hello(): Hello {
     if (this.end - this.offset < 6 || this.bytes.readUInt32BE(this.offset) !== magic) {
       throw protocolError('the peer does not speak rpc')

@@ -1,4 +1,4 @@
-import { errorCodes, type ErrorCode, type Metadata, type ServiceError } from '@micrograft/contracts'
+import { errorCodes, ServiceError, type ErrorCode, type Metadata } from '@micrograft/contracts'
 import { varintBytes, writeVarint } from '../transport/varint.js'
 import {
   FrameType,
@@ -71,7 +71,7 @@ export class Scratch {
 /**
  * Writes all of a call but its body, or with `FrameType.open` the opening of a stream, and gives its length.
  * @param timeoutMs What is left of the deadline, whole milliseconds; 0 has none.
- * @throws `bad-request` for metadata that is none.
+ * @throws `bad-request` for metadata that is none, and names that are too long.
  */
 export function callHead(
   scratch: Scratch,
@@ -109,10 +109,14 @@ export function replyHead(scratch: Scratch, slot: number, contentType: string, m
   return writeMetadata(frame, at, metadata, metadataSize)
 }
 
-export function errorFrame(slot: number, error: ServiceError): Buffer {
-  const { id, code, detail, status } = error.toWire()
-  const texts = [Buffer.byteLength(id) > maxNameBytes ? 'micrograft' : id, cut(detail), status]
-  const size = texts.reduce((sum, each) => sum + textBytes(each), 1 + varintBytes(slot) + varintBytes(code))
+/** @param maxBytes The detail is cut so that the frame has no more, where that is possible. */
+export function errorFrame(slot: number, error: ServiceError, maxBytes: number = Infinity): Buffer {
+  const { id: from, code, detail, status } = error.toWire()
+  const id = Buffer.byteLength(from) > maxNameBytes ? 'micrograft' : from
+  const around = 1 + varintBytes(slot) + varintBytes(code) + textBytes(id) + textBytes(status)
+  const text = cut(detail, maxBytes - around)
+  const texts = [id, text, status]
+  const size = around + textBytes(text)
   const frame = Buffer.allocUnsafe(size)
   frame[0] = FrameType.error
   texts.reduce(
@@ -122,10 +126,17 @@ export function errorFrame(slot: number, error: ServiceError): Buffer {
   return frame
 }
 
-export function cancelFrame(slot: number, code: ErrorCode, detail: string): Buffer {
+/** @param maxBytes As `errorFrame` has it. */
+export function cancelFrame(
+  slot: number,
+  code: ErrorCode,
+  detail: string,
+  maxBytes: number = Infinity,
+): Buffer {
   const { status } = errorCodes[code]
-  const text = cut(detail)
-  const frame = Buffer.allocUnsafe(1 + varintBytes(slot) + varintBytes(status) + textBytes(text))
+  const around = 1 + varintBytes(slot) + varintBytes(status)
+  const text = cut(detail, maxBytes - around)
+  const frame = Buffer.allocUnsafe(around + textBytes(text))
   frame[0] = FrameType.cancel
   writeText(frame, writeVarint(frame, writeVarint(frame, 1, slot), status), text)
   return frame
@@ -155,7 +166,19 @@ export function windowFrame(slot: number, bytes: number, messages: number): Buff
 }
 
 function literalBytes({ service, endpoint, contentType }: CallTarget): number {
-  return textBytes(service) + textBytes(endpoint) + textBytes(contentType)
+  return (
+    nameBytes('service', service) + nameBytes('endpoint', endpoint) + nameBytes('content type', contentType)
+  )
+}
+
+function nameBytes(what: string, name: string): number {
+  const bytes = textBytes(name)
+  // The varint of a length from 128 on has two bytes.
+  if (bytes <= maxNameBytes + 2) return bytes
+  throw new ServiceError(
+    'bad-request',
+    `the name of the ${what} has ${bytes - varintBytes(bytes)} bytes, at most ${maxNameBytes} may be`,
+  )
 }
 
 function textBytes(text: string): number {
@@ -173,9 +196,10 @@ function writeText(target: Buffer, offset: number, text: string): number {
   return at + target.write(text, at)
 }
 
-/** `text` in at most `maxDetailBytes`. */
-function cut(text: string): string {
-  if (Buffer.byteLength(text) <= maxDetailBytes) return text
+/** `text` in at most `maxDetailBytes`, and with its length before it in at most `maxBytes`. */
+function cut(text: string, maxBytes = Infinity): string {
+  const most = Math.min(maxDetailBytes, maxBytes - 3)
+  if (Buffer.byteLength(text) <= most) return text
   // A character that is cut in two becomes U+FFFD, which takes three bytes.
-  return Buffer.from(text).toString('utf8', 0, maxDetailBytes - 3)
+  return Buffer.from(text).toString('utf8', 0, Math.max(0, most - 3))
 }

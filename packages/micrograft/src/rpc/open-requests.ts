@@ -64,7 +64,10 @@ export class OpenRequests {
     this.running--
     if (!request.answered) {
       try {
-        this.#answer(request, endFrame(request.slot, metadata))
+        const frame = endFrame(request.slot, metadata)
+        this.#checkSize(frame.length)
+        this.#outbox.send(frame)
+        this.#answered(request)
       } catch (error) {
         this.#fail(request, replyError(request, error))
       }
@@ -103,16 +106,11 @@ export class OpenRequests {
   #fail(request: IncomingRequest, error: ServiceError): void {
     if (request.answered) return
     this.#open[request.slot]?.stream?.finish(error)
-    this.#answer(request, errorFrame(request.slot, error))
-  }
-
-  /** @throws `too-large` for a frame above what the client takes. */
-  #answer(request: IncomingRequest, frame: Buffer): void {
-    this.#checkSize(frame.length)
-    this.#outbox.send(frame)
+    this.#outbox.tell((maxBytes) => errorFrame(request.slot, error, maxBytes), this.maxFrameBytes)
     this.#answered(request)
   }
 
+  /** @throws `too-large` for a frame above what the client takes. */
   #checkSize(bytes: number): void {
     if (bytes <= this.maxFrameBytes) return
     throw new ServiceError(

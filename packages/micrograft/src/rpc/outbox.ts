@@ -91,6 +91,19 @@ export class Outbox {
     }
   }
 
+  /**
+   * Sends what must be told, whatever it takes.
+   * @param write Gives the frame, shortened to `maxBytes` where that is possible.
+   */
+  tell(write: (maxBytes: number) => Uint8Array, maxBytes: number): void {
+    try {
+      this.send(write(maxBytes))
+    } catch {
+      // The transport takes less than the peer does.
+      this.send(write(0))
+    }
+  }
+
   /** Sends nothing more. */
   end(): void {
     this.#ended = true

@@ -16,7 +16,7 @@ import type { Exchange, ExchangeOwner } from './client-exchange.js'
 import { ClientPeer } from './client-peer.js'
 import { StreamExchange } from './client-stream.js'
 import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
-import { checkRpcLimits, rpcLimits, type RpcLimits } from './rpc-limits.js'
+import { checkRpcOptions, rpcLimits, type RpcLimits } from './rpc-limits.js'
 
 export interface RpcClientOptions extends RpcLimits {
   /** Connections to each node; calls go round them. @default 1 */
@@ -47,10 +47,7 @@ const defaults = {
 export function rpcClient(options: RpcClientOptions | undefined, context: ComponentContext): Client {
   const what = 'the options of the rpc client'
   const resolved = resolveOptions(what, defaults, options)
-  checkRpcLimits(what, resolved)
-  if (!(Number.isInteger(resolved.connections) && resolved.connections > 0)) {
-    throw new ServiceError('invalid-option', `connections of ${what} is no whole number above 0`)
-  }
+  checkRpcOptions(what, resolved)
   return new RpcClient(resolved, context)
 }
 

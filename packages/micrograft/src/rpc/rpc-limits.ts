@@ -1,4 +1,4 @@
-import { ServiceError } from '@micrograft/contracts'
+import { requireLimits, requireNumber } from '@micrograft/contracts'
 import { maxVarint } from '../transport/varint.js'
 
 /** Sizes that a peer controls, on either side. */
@@ -24,12 +24,17 @@ export const rpcLimits = {
   windowMessages: 256,
 }
 
-/** @throws `invalid-option` for a size that cannot be. */
-export function checkRpcLimits(what: string, limits: typeof rpcLimits): void {
-  for (const name of Object.keys(rpcLimits) as (keyof typeof rpcLimits)[]) {
-    const value = limits[name]
-    if (!Number.isInteger(value) || value < 1 || value > maxVarint) {
-      throw new ServiceError('invalid-option', `${name} of ${what} is no whole number from 1 to ${maxVarint}`)
-    }
+/** @throws `invalid-option` for a size or count that cannot be, and a time that is none; one without end is. */
+export function checkRpcOptions(what: string, options: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (name.endsWith('Ms')) requireLimits(what, { [name]: value })
+    else
+      requireNumber(`${name} of ${what}`, value, {
+        min: mayBeNone.has(name) ? 0 : 1,
+        max: maxVarint,
+        isWhole: true,
+      })
   }
 }
+
+const mayBeNone: ReadonlySet<string> = new Set(['maxStreams', 'maxTargets'])

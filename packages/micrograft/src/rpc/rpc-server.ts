@@ -7,7 +7,7 @@ import {
 } from '@micrograft/contracts'
 import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import { ConnectionServer, type ConnectionOwner, type Until } from '../serve/connection-server.js'
-import { checkRpcLimits, rpcLimits, type RpcLimits } from './rpc-limits.js'
+import { checkRpcOptions, rpcLimits, type RpcLimits } from './rpc-limits.js'
 import { ServerConnection } from './server-connection.js'
 
 export interface RpcServerOptions extends RpcLimits {
@@ -32,13 +32,14 @@ const lingerMs = 500
 export function rpcServer(options: RpcServerOptions | undefined, context: ComponentContext): Server {
   const what = 'the options of the rpc server'
   const resolved = resolveOptions(what, defaults, options)
-  checkRpcLimits(what, resolved)
+  checkRpcOptions(what, resolved)
   return new RpcServer(resolved, context)
 }
 
 class RpcServer extends ConnectionServer<ServerConnection> {
   protected readonly sweepEveryMs: number
   readonly #options: typeof defaults
+  #sweptAt = DeadlineWheel.now()
 
   constructor(options: typeof defaults, context: ComponentContext) {
     super('rpc', context)
@@ -53,11 +54,21 @@ class RpcServer extends ConnectionServer<ServerConnection> {
   /** Ends those that say nothing. */
   protected sweep(): void {
     const { helloTimeoutMs } = this.#options
-    const before = DeadlineWheel.now() - helloTimeoutMs
+    const now = DeadlineWheel.now()
+    const isLate = now - this.#sweptAt > this.sweepEveryMs * 2
+    this.#sweptAt = now
+    // After a stall what came meanwhile is still unread.
+    if (isLate) return
+    const before = now - helloTimeoutMs
     for (const connection of this.connections) {
       if (!connection.greeted && connection.since < before)
         connection.refuse(new ServiceError('protocol', `no hello came within ${helloTimeoutMs} ms`))
     }
+  }
+
+  /** Also as long as a client has not read what it was answered. */
+  protected override busy(): boolean {
+    return super.busy() || [...this.connections].some(({ congested }) => congested)
   }
 
   protected override async drain(until: Until, graceMs: number): Promise<void> {

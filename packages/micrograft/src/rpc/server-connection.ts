@@ -52,8 +52,12 @@ export class ServerConnection implements RangeHandler, RequestOwner, ServedConne
     this.#targets = new ReceivedTargets(options.maxTargets)
     // A peer that does not read is not read from. A client never does that, so the two cannot wait for each other.
     this.#outbox = new Outbox(connection, options.maxQueuedBytes, (congested) => {
-      if (congested) connection.pause()
-      else connection.resume()
+      if (congested) {
+        connection.pause()
+      } else {
+        connection.resume()
+        owner.changed(this)
+      }
     })
     this.#open = new OpenRequests(this.#outbox, owner.wheel, () => owner.changed(this))
     const { maxFrameBytes, maxCalls, maxTargets, windowBytes, windowMessages } = options
@@ -74,6 +78,11 @@ export class ServerConnection implements RangeHandler, RequestOwner, ServedConne
     return this.#open.running
   }
 
+  /** Whether frames wait for the client to read. */
+  get congested(): boolean {
+    return this.#outbox.congested
+  }
+
   get greeted(): boolean {
     return this.#peer !== undefined
   }
@@ -90,6 +99,7 @@ export class ServerConnection implements RangeHandler, RequestOwner, ServedConne
     if (this.#over) return
     try {
       this.#reader.reset(bytes, start, end)
+      this.#reader.limit(this.#options.maxFrameBytes)
       this.#take(this.#reader)
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error

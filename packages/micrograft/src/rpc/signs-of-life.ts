@@ -24,7 +24,7 @@ export class SignsOfLife {
   }
 
   /**
-   * @param received Frames that have come so far.
+   * @param received Bytes that have come so far, or frames.
    * @param started Exchanges that have begun so far.
    * @param isInUse Whether any is under way.
    */

@@ -67,7 +67,13 @@ export class StreamSender {
   }
 
   #put(body: Uint8Array): void {
-    this.#options.outbox.send(dataFrame(this.#options.slot, body))
+    try {
+      this.#options.outbox.send(dataFrame(this.#options.slot, body))
+    } catch (error) {
+      // The transport does not take it: nothing of the window was used.
+      this.window.grant(body.length, 1)
+      throw error
+    }
   }
 }
 

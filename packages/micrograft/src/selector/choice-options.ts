@@ -39,6 +39,7 @@ export function checkChoice({ strategy, maxFailures, asideMs, maxAsideMs }: Choi
     )
   }
   for (const [name, value] of Object.entries({ maxFailures, asideMs, maxAsideMs })) {
-    if (!(value > 0)) throw new ServiceError('invalid-option', `${name} is ${value}; give a number above 0`)
+    if (typeof value !== 'number' || !(value > 0))
+      throw new ServiceError('invalid-option', `${name} is ${String(value)}; give a number above 0`)
   }
 }

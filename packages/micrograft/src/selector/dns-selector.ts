@@ -1,8 +1,10 @@
 import { Resolver } from 'node:dns/promises'
 import { isIP, isIPv6 } from 'node:net'
 import {
+  requireLimits,
   resolveOptions,
   ServiceError,
+  timerMs,
   type CallOptions,
   type ComponentContext,
   type Logger,
@@ -49,12 +51,11 @@ export function dnsSelector(options: DnsSelectorOptions | undefined, { log }: Co
     timeoutMs: 2000,
     metadata: {},
   }
-  const { domain, servers, refreshMs, timeoutMs, metadata, ...choice } = resolveOptions(
-    'the options of the dns selector',
-    defaults,
-    options,
-  )
+  const what = 'the options of the dns selector'
+  const resolved = resolveOptions(what, defaults, options)
+  const { domain, servers, refreshMs, timeoutMs, metadata, ...choice } = resolved
   checkChoice(choice)
+  requireLimits(what, { refreshMs, timeoutMs })
   const settings = { domain, servers, refreshMs, timeoutMs, metadata: Object.freeze({ ...metadata }) }
   openResolver(settings).cancel()
   return new DnsSelector(settings, choice, log)
@@ -62,7 +63,7 @@ export function dnsSelector(options: DnsSelectorOptions | undefined, { log }: Co
 
 /** @throws `invalid-option` for a server that is none. */
 function openResolver({ servers, timeoutMs }: Settings): Resolver {
-  const resolver = new Resolver({ timeout: timeoutMs, tries: 2 })
+  const resolver = new Resolver({ timeout: Math.ceil(timerMs(timeoutMs)), tries: 2 })
   try {
     if (servers) resolver.setServers(servers)
   } catch (error) {
@@ -123,7 +124,7 @@ class DnsSelector implements Selector {
       look().catch((error: unknown) => {
         if (!ended) this.#log.warn('look-up failed, going on with the nodes known before', { service, error })
       })
-    timer = setInterval(() => void again(), this.#settings.refreshMs).unref()
+    timer = setInterval(() => void again(), timerMs(this.#settings.refreshMs)).unref()
     return selection
   }
 
@@ -151,15 +152,20 @@ async function lookUp(resolver: Resolver, service: string, domain: string): Prom
 }
 
 async function addressesOf(resolver: Resolver, host: string, port: number): Promise<readonly string[]> {
-  const ips = isIP(host)
-    ? [host]
-    : (
-        await Promise.all([
-          none(host, () => resolver.resolve4(host)),
-          none(host, () => resolver.resolve6(host)),
-        ])
-      ).flat()
+  const ips = isIP(host) ? [host] : await ipsOf(resolver, host)
   return ips.map((ip) => (isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`))
+}
+
+async function ipsOf(resolver: Resolver, host: string): Promise<readonly string[]> {
+  const [v4, v6] = await Promise.allSettled([
+    none(host, () => resolver.resolve4(host)),
+    none(host, () => resolver.resolve6(host)),
+  ])
+  if (v4.status === 'rejected') throw v4.reason
+  if (v6.status === 'fulfilled') return [...v4.value, ...v6.value]
+  // Some name servers fail when they are asked for addresses of IPv6 and have none (RFC 4074 §4).
+  if (v4.value.length === 0) throw v6.reason
+  return v4.value
 }
 
 /** A name that is not there has no records; a name server that is not there is an error. */

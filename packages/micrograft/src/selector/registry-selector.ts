@@ -1,6 +1,8 @@
 import {
+  requireLimits,
   resolveOptions,
   ServiceError,
+  timerMs,
   type CallOptions,
   type ComponentContext,
   type Logger,
@@ -26,12 +28,10 @@ export function registrySelector(
   options: RegistrySelectorOptions | undefined,
   { use, log }: ComponentContext,
 ): Selector {
-  const { maxRetryMs, ...choice } = resolveOptions(
-    'the options of the registry selector',
-    { ...choiceDefaults, maxRetryMs: 10_000 },
-    options,
-  )
+  const what = 'the options of the registry selector'
+  const { maxRetryMs, ...choice } = resolveOptions(what, { ...choiceDefaults, maxRetryMs: 10_000 }, options)
   checkChoice(choice)
+  requireLimits(what, { maxRetryMs })
   return new RegistrySelector(use('registry'), choice, maxRetryMs, log)
 }
 
@@ -59,7 +59,7 @@ class RegistrySelector implements Selector {
     const feed = new RegistryFeed(this.#registry, service, this.#maxRetryMs, this.#log)
     const selection = new NodeSelection(service, this.#choice, async () => {
       this.#open.delete(selection)
-      this.#remember(service, feed.candidates)
+      if (feed.knows) this.#remember(service, feed.candidates)
       await feed.stop()
     })
     this.#open.add(selection)
@@ -106,6 +106,11 @@ class RegistryFeed {
     this.#service = service
     this.#maxRetryMs = maxRetryMs
     this.#log = log
+  }
+
+  /** Whether it has nodes from the registry, or those remembered: an aborted one has nothing to say. */
+  get knows(): boolean {
+    return this.#following !== undefined
   }
 
   get candidates(): readonly Candidate[] {
@@ -219,7 +224,7 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener('abort', end)
       resolve()
     }
-    const timer = setTimeout(end, ms).unref()
+    const timer = setTimeout(end, timerMs(ms)).unref()
     signal.addEventListener('abort', end)
   })
 }

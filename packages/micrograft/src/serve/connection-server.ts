@@ -1,5 +1,6 @@
 import {
   ServiceError,
+  timerMs,
   type ComponentContext,
   type Connection,
   type ConnectionHandler,
@@ -135,6 +136,11 @@ export abstract class ConnectionServer<C extends ServedConnection> implements Se
       const accepted = this.accept(connection, owner)
       this.connections.add(accepted)
       if (this.#stopped) accepted.retire()
+      // It was in a handshake when the door was shut.
+      if (!this.#graceful) {
+        accepted.abort(this.#cutError())
+        void accepted.close()
+      }
       return accepted
     })
     if (this.#stopped) {
@@ -142,7 +148,7 @@ export abstract class ConnectionServer<C extends ServedConnection> implements Se
       throw this.#closedError()
     }
     this.#listener = listener
-    this.#sweep = setInterval(() => this.sweep(), this.sweepEveryMs).unref()
+    this.#sweep = setInterval(() => this.sweep(), timerMs(this.sweepEveryMs)).unref()
     const { protocol } = this
     const secure = listener.secure && { secure: 'true' }
     return {
@@ -166,7 +172,7 @@ export abstract class ConnectionServer<C extends ServedConnection> implements Se
   async #until(reached: () => boolean, ms: number): Promise<void> {
     if (reached() || !this.#graceful || ms <= 0) return
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
+      const timer = setTimeout(resolve, timerMs(ms))
       this.#onChange = () => {
         if (!reached() && this.#graceful) return
         clearTimeout(timer)
@@ -179,9 +185,13 @@ export abstract class ConnectionServer<C extends ServedConnection> implements Se
   /** Aborts what is under way. */
   #cut(): void {
     this.#graceful = false
-    const error = new ServiceError('unavailable', 'the server stopped before the call had ended')
+    const error = this.#cutError()
     for (const connection of this.connections) connection.abort(error)
     this.#onChange?.()
+  }
+
+  #cutError(): ServiceError {
+    return new ServiceError('unavailable', 'the server stopped before the call had ended')
   }
 
   #closedError(): ServiceError {

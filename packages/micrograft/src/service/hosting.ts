@@ -24,6 +24,7 @@ export class Hosting {
   readonly #served: Served[] = []
   #registration: Registration | undefined
   #local: LocalCalls | undefined
+  #withdrawn = false
 
   constructor(parts: Parts, endpoints: Endpoints) {
     this.#parts = parts
@@ -86,17 +87,21 @@ export class Hosting {
       log: () => components.use('logger'),
       nodes: () => this.record.nodes,
     })
-    this.#registration = await Registration.begin({
+    const registration = await Registration.begin({
       registry: components.use('registry'),
       record: () => this.record,
       ttlMs: settings.registerTtlMs,
       intervalMs: settings.registerIntervalMs,
       log: () => components.use('logger'),
     })
+    this.#registration = registration
+    // It was stopped while it was registered.
+    if (this.#withdrawn) await registration[Symbol.asyncDispose]()
   }
 
   /** Takes the node out of the registry; nobody is sent here any more. */
   async withdraw(): Promise<void> {
+    this.#withdrawn = true
     await this.#registration?.[Symbol.asyncDispose]()
   }
 
@@ -104,9 +109,11 @@ export class Hosting {
   async stop(graceMs: number): Promise<void> {
     const { components } = this.#parts
     const end = performance.now() + graceMs
-    await Promise.all(this.#served.map(({ name }) => components.use('server', name).stop({ graceMs })))
+    const stopping = this.#served.map(({ name }) => components.use('server', name).stop({ graceMs }))
+    const stopped = await Promise.allSettled(stopping)
     // Calls that came from elsewhere may have made some.
     await this.#local?.stop({ graceMs: Math.max(0, end - performance.now()) })
+    for (const each of stopped) if (each.status === 'rejected') throw each.reason
   }
 
   /** Registers the node as it is now, where it is registered. */
@@ -143,14 +150,14 @@ export class Hosting {
     const isOwn = served?.name === undefined
     const own = served?.address.metadata ?? {}
     // A server names the service's transport; one with a transport of its own, such as grpc, does not.
-    const isOnDoor = own['transport'] === this.#parts.components.use('transport').name
+    const isOnDoor = served && own['transport'] === this.#parts.components.use('transport').name
     return {
       id: isOwn ? `${name}-${id}` : `${name}-${id}-${served.name}`,
       address: (isOwn ? advertise : undefined) ?? served?.address.address ?? '',
       metadata: {
         ...metadata,
         ...own,
-        ...(isOnDoor && served?.transport && { transport: served.transport }),
+        ...(isOnDoor && served.transport && { transport: served.transport }),
       },
     }
   }

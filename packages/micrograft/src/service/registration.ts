@@ -5,6 +5,7 @@ export interface RegistrationOptions {
   /** The record as it is at the moment: endpoints may have come. */
   readonly record: () => ServiceRecord
   readonly ttlMs: number
+  /** 0 does not renew it. */
   readonly intervalMs: number
   readonly log: () => Logger
 }
@@ -13,7 +14,7 @@ export interface RegistrationOptions {
 export class Registration implements AsyncDisposable {
   readonly #options: RegistrationOptions
   #timer: NodeJS.Timeout | undefined
-  #renewing: Promise<void> = Promise.resolve()
+  readonly #renewing = new Set<Promise<void>>()
   #ended = false
 
   private constructor(options: RegistrationOptions) {
@@ -24,8 +25,12 @@ export class Registration implements AsyncDisposable {
   static async begin(options: RegistrationOptions): Promise<Registration> {
     const registration = new Registration(options)
     await registration.renew()
-    registration.#timer = setInterval(() => void registration.#renewQuietly(), options.intervalMs)
-    registration.#timer.unref()
+    const { intervalMs, log } = options
+    const failed = (error: unknown) => {
+      if (!registration.#ended) log().warn('cannot renew the registration', { error })
+    }
+    if (intervalMs > 0)
+      registration.#timer = setInterval(() => registration.renew().catch(failed), intervalMs).unref()
     return registration
   }
 
@@ -33,20 +38,20 @@ export class Registration implements AsyncDisposable {
   async renew(): Promise<void> {
     if (this.#ended) throw new ServiceError('closed', 'the node was deregistered')
     const { registry, record, ttlMs } = this.#options
-    await registry.register(record(), { ttlMs })
+    const renewing = registry.register(record(), { ttlMs })
+    this.#renewing.add(renewing)
+    try {
+      await renewing
+    } finally {
+      this.#renewing.delete(renewing)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true
     clearInterval(this.#timer)
-    await this.#renewing
+    // One that is under way would come after this.
+    await Promise.allSettled(this.#renewing)
     await this.#options.registry.deregister(this.#options.record())
-  }
-
-  #renewQuietly(): Promise<void> {
-    this.#renewing = this.renew().catch((error: unknown) => {
-      if (!this.#ended) this.#options.log().warn('cannot renew the registration', { error })
-    })
-    return this.#renewing
   }
 }

@@ -3,6 +3,7 @@ import { adminPath } from '../admin/admin-directory.js'
 import { AdminSocket, type AdminTarget } from '../admin/admin-socket.js'
 import type { Catalogue } from '../catalogue/catalogue.js'
 import type { Plugins } from '../catalogue/plugins.js'
+import { within } from '../components/within.js'
 import { helpText } from '../flags/help.js'
 import type { Endpoints } from '../handle/endpoints.js'
 import { Hosting } from './hosting.js'
@@ -11,6 +12,12 @@ import type { ServiceOptions, Settings } from './service-options.js'
 import { makeParts, type Parts } from './service-parts.js'
 import type { SwapEvents } from './swap-events.js'
 import { untilAsked } from './until-asked.js'
+
+/** What is done once the service starts. */
+interface Waiting {
+  readonly begin: () => Promise<void>
+  readonly refuse: (error: Error) => void
+}
 
 type State = 'new' | 'ready' | 'started' | 'stopped'
 
@@ -30,12 +37,13 @@ export interface ServiceLifeOptions {
  */
 export class ServiceLife {
   readonly #has: ServiceLifeOptions
-  readonly #waiting: (() => Promise<void>)[] = []
+  readonly #waiting: Waiting[] = []
   readonly #whenStopped: (() => Promise<void>)[] = []
   #state: State = 'new'
   #initialising: Promise<Parts> | undefined
   #parts: Parts | undefined
   #hosting: Hosting | undefined
+  #starting: Promise<void> | undefined
   #stopping: Promise<void> | undefined
   #admin: AdminSocket | undefined
   /** Whether this process is the service's: it was started by `run`. */
@@ -50,7 +58,7 @@ export class ServiceLife {
   }
 
   get adminPath(): string | undefined {
-    return this.#admin?.path
+    return this.#state === 'stopped' ? undefined : this.#admin?.path
   }
 
   /** @throws `unavailable` before `init`. */
@@ -77,6 +85,7 @@ export class ServiceLife {
 
   async init(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<void> {
     const { options, catalogue, plugins, endpoints, swapEvents } = this.#has
+    if (this.#state === 'stopped') throw this.#stoppedError()
     this.#initialising ??= makeParts(
       {
         options,
@@ -99,12 +108,14 @@ export class ServiceLife {
   }
 
   async start(): Promise<void> {
-    await this.init([], {})
-    if (this.#state !== 'ready')
+    if (this.#state === 'started' || this.#state === 'stopped')
       throw new ServiceError('conflict', `${this.name} was ${this.#state} already; a service starts once`)
-    this.#state = 'started'
     try {
-      await this.#start()
+      await this.init([], {})
+      this.#throwIfStopped()
+      this.#state = 'started'
+      this.#starting = this.#start()
+      await this.#starting
     } catch (error) {
       await this.stop().catch(() => undefined)
       throw error
@@ -131,14 +142,18 @@ export class ServiceLife {
   /** Does `work` at once where the parts are there, else when the service starts, which fails where it does. */
   whenReady<T>(work: () => Promise<T>): Promise<T> {
     if (this.#state === 'started' || this.#state === 'ready') return work()
-    return new Promise((resolve, reject) => {
-      this.#waiting.push(() =>
+    if (this.#state === 'stopped') return Promise.reject(this.#stoppedError())
+    const done = new Promise<T>((resolve, reject) => {
+      const begin = () =>
         work().then(resolve, (error: unknown) => {
           reject(error as Error)
           throw error
-        }),
-      )
+        })
+      this.#waiting.push({ begin, refuse: reject })
     })
+    // Who started or stopped the service is told as well: nobody need look here.
+    done.catch(() => undefined)
+    return done
   }
 
   onStop(work: () => Promise<void>): void {
@@ -150,14 +165,26 @@ export class ServiceLife {
     const { settings, components, swaps } = this.parts
     const serves = endpoints.names.length > 0
     await components.start(serves ? ['logger', 'registry', 'transport', 'server'] : [])
+    this.#throwIfStopped()
     const log = () => components.use('logger')
     await followNewerPlugins({ plugins, catalogue, swaps, log, folder: settings.pluginDir })
-    for (const begin of this.#waiting.splice(0)) await begin()
+    while (this.#waiting.length > 0) await this.#waiting.shift()?.begin()
+    this.#throwIfStopped()
     if (serves) {
       await this.hosted().start()
+      this.#throwIfStopped()
       log().info('started', { service: this.name, address: this.hosted().address })
     }
     await this.#openAdmin(settings, log())
+    this.#throwIfStopped()
+  }
+
+  #throwIfStopped(): void {
+    if (this.#state === 'stopped') throw this.#stoppedError()
+  }
+
+  #stoppedError(): ServiceError {
+    return new ServiceError('closed', `${this.name} was stopped`)
   }
 
   async #openAdmin({ name, id }: Settings, log: Logger): Promise<void> {
@@ -177,23 +204,34 @@ export class ServiceLife {
   async #stop(): Promise<void> {
     const before = this.#state
     this.#state = 'stopped'
+    for (const { refuse } of this.#waiting.splice(0)) refuse(this.#stoppedError())
     const parts = await this.#initialising?.catch(() => undefined)
+    const { graceMs = 0, makeTimeoutMs = 0 } = parts?.settings ?? {}
     const errors: unknown[] = []
-    const step = async (run: () => unknown) => {
+    const step = async (run: () => Promise<unknown> | undefined) => {
       try {
         await run()
       } catch (error) {
         errors.push(error)
       }
     }
+    /** As `step`, of what waits for components: one that never ends is left. */
+    const brief = (what: string, run: () => Promise<unknown> | undefined) => {
+      const ms = graceMs + makeTimeoutMs
+      const late = () => new ServiceError('timeout', `${what} did not end within ${ms} ms`)
+      return step(() => within(ms, Promise.resolve(run()), late))
+    }
+    await brief('the registration', () => this.#hosting?.withdraw())
+    // It looks whether it was stopped, and closes nothing.
+    await brief('the start', () => this.#starting?.catch(() => undefined))
     await step(() => this.#admin?.[Symbol.asyncDispose]())
-    await step(() => this.#hosting?.withdraw())
-    if (parts && before === 'started') await step(() => this.#hosting?.stop(parts.settings.graceMs))
-    await step(() => parts?.events[Symbol.asyncDispose]())
+    if (before === 'started') await brief('the servers', () => this.#hosting?.stop(graceMs))
+    await brief('the subscriptions', () => parts?.events[Symbol.asyncDispose]())
     for (const work of this.#whenStopped.splice(0).reverse()) await step(work)
-    await step(() => parts?.caller[Symbol.asyncDispose]())
+    await brief('the nodes that were selected', () => parts?.caller[Symbol.asyncDispose]())
     await step(() => parts?.handlers[Symbol.asyncDispose]())
     await step(() => parts?.middleware[Symbol.asyncDispose]())
+    await step(() => parts?.codecs[Symbol.asyncDispose]())
     await step(() => parts?.components.dispose())
     await step(() => this.#has.plugins.close())
     if (errors.length > 0)

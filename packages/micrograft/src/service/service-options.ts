@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import {
+  longestTimerMs,
+  requireNumber,
   ServiceError,
   type ComponentType,
   type Middleware,
@@ -55,11 +57,11 @@ export interface ServiceOptions extends Choices {
   readonly preferLocal?: boolean | undefined
   /** In milliseconds. @default 60_000 */
   readonly registerTtlMs?: number | undefined
-  /** In milliseconds. @default 30_000, and at most half of the time to live */
+  /** In milliseconds; 0 does not register again. @default 30_000, and at most half of the time to live */
   readonly registerIntervalMs?: number | undefined
   /** How long calls may take to end when the service stops, in milliseconds. @default 10_000 */
   readonly graceMs?: number | undefined
-  /** Longest wait for a component to be made, in milliseconds. @default 10_000 */
+  /** Longest wait for a component to be made, and for one that goes to be disposed, in milliseconds. @default 10_000 */
   readonly makeTimeoutMs?: number | undefined
 }
 
@@ -133,6 +135,16 @@ const settingNames = [
   'makeTimeoutMs',
 ]
 
+/** What the numbers may be; times that a timer waits for are no longer than it can. */
+const ranges = {
+  callTimeoutMs: { min: 0, max: Infinity },
+  callRetries: { min: 0, isWhole: true },
+  registerTtlMs: { min: 1 },
+  registerIntervalMs: { min: 0, max: longestTimerMs },
+  graceMs: { min: 0, max: longestTimerMs },
+  makeTimeoutMs: { min: 1, max: longestTimerMs },
+} as const
+
 const known: ReadonlySet<string> = new Set([...sharedTypes, ...settingNames])
 
 /** @throws `invalid-option` for an unknown option or a name that cannot name a service. */
@@ -172,8 +184,18 @@ export function settle(options: ServiceOptions, flags: Flags, id: string = rando
       `log_level is ${JSON.stringify(flags.log_level)}; it is one of ${levels.join(', ')}`,
     )
   }
-  const registerTtlMs = flags.register_ttl ?? options.registerTtlMs ?? 60_000
+  const numbers = {
+    callTimeoutMs: flags.client_request_timeout ?? options.callTimeoutMs ?? 5000,
+    callRetries: flags.client_retries ?? options.callRetries ?? 1,
+    registerTtlMs: flags.register_ttl ?? options.registerTtlMs ?? 60_000,
+    registerIntervalMs: flags.register_interval ?? options.registerIntervalMs ?? 30_000,
+    graceMs: flags.server_grace ?? options.graceMs ?? 10_000,
+    makeTimeoutMs: options.makeTimeoutMs ?? 10_000,
+  }
+  for (const [option, range] of Object.entries(ranges))
+    requireNumber(`${option} of a service`, numbers[option as keyof typeof ranges], range)
   return {
+    ...numbers,
     name,
     version: flags.server_version ?? options.version ?? (options.handlers?.length ? '' : 'latest'),
     id: flags.server_id ?? options.id ?? id,
@@ -181,16 +203,8 @@ export function settle(options: ServiceOptions, flags: Flags, id: string = rando
     address: flags.server_address ?? options.address ?? '',
     advertise: flags.server_advertise ?? options.advertise,
     pluginErrors,
-    callTimeoutMs: flags.client_request_timeout ?? options.callTimeoutMs ?? 5000,
-    callRetries: flags.client_retries ?? options.callRetries ?? 1,
     preferLocal: options.preferLocal ?? true,
-    registerTtlMs,
-    registerIntervalMs: Math.min(
-      flags.register_interval ?? options.registerIntervalMs ?? 30_000,
-      registerTtlMs / 2,
-    ),
-    graceMs: flags.server_grace ?? options.graceMs ?? 10_000,
-    makeTimeoutMs: options.makeTimeoutMs ?? 10_000,
+    registerIntervalMs: Math.min(numbers.registerIntervalMs, numbers.registerTtlMs / 2),
     alsoServe: flags.also_serve ?? options.alsoServe ?? [],
     pluginDir: flags.plugin_dir ?? options.pluginDir,
   }

@@ -7,6 +7,7 @@ import type { Plugins } from '../catalogue/plugins.js'
 import { Codecs } from '../codec/codecs.js'
 import { importedPlugin, resolveChoice, type ResolvedChoice } from '../components/choice.js'
 import { Components } from '../components/components.js'
+import { disposeAll } from '../components/dispose-all.js'
 import type { Moves } from '../components/keepers.js'
 import { Maker } from '../components/maker.js'
 import type { SwapEvent } from '../components/swap-options.js'
@@ -59,7 +60,7 @@ export interface PartsSource {
 
 /**
  * Reads flags, loads plugins and puts a service together, in this order: a plugin's name is a legal
- * value of a flag. What runs from here on is the logger, and handlers of plugins.
+ * value of a flag. What runs from here on is the logger, and handlers of plugins; where it rejects, nothing.
  *
  * @throws `invalid-option`, `not-found`, and a `PluginError` where a plugin file is refused.
  */
@@ -87,11 +88,20 @@ export async function makeParts(
     tell,
     moves,
   })
-  await components.start(['logger'])
   const handlers = new HandlerSets({ tell, taken: source.handles, changed: source.changed })
-  await addHandlers(source, maker, handlers, settings)
-  const codecs = await Codecs.make({ catalogue, maker, tell })
-  const middleware = await makeMiddleware(source, flags, maker)
+  const codecs = new Codecs(tell)
+  const middleware = new MiddlewareStack(tell)
+  try {
+    await components.start(['logger'])
+    await addHandlers(source, maker, handlers, settings)
+    await codecs.make(catalogue, maker)
+    await addMiddleware(source, flags, maker, middleware)
+  } catch (error) {
+    // Why it cannot be made is what is told.
+    const made = [middleware, codecs, handlers, { [Symbol.asyncDispose]: () => components.dispose() }]
+    await disposeAll('parts', made).catch(() => undefined)
+    throw error
+  }
   const chains = composeChains(middleware.layers)
   const caller = new Caller({
     service: settings.name,
@@ -224,16 +234,15 @@ function requireKnown(catalogue: Catalogue, type: SharedType, name: string): voi
   }
 }
 
-async function makeMiddleware(
-  { options, catalogue, tell }: PartsSource,
+async function addMiddleware(
+  { options, catalogue }: PartsSource,
   flags: Flags,
   maker: Maker,
-): Promise<MiddlewareStack> {
-  const stack = new MiddlewareStack(tell)
+  stack: MiddlewareStack,
+): Promise<void> {
   for (const each of flags.middleware ?? options.middleware ?? []) {
     await stack.add(
       typeof each === 'string' ? maker.candidate('middleware', catalogue.find('middleware', each), {}) : each,
     )
   }
-  return stack
 }

@@ -102,8 +102,8 @@ export class Service implements AsyncDisposable {
   }
 
   /** Publishes a value to a topic; see `Events.publish`. */
-  publish(topic: string, payload: unknown, options?: PublishOptions): Promise<void> {
-    return this.#life.parts.events.publish(topic, payload, options)
+  async publish(topic: string, payload: unknown, options?: PublishOptions): Promise<void> {
+    await this.#life.parts.events.publish(topic, payload, options)
   }
 
   /** Subscribes to a topic; before the start, from the start on. */
@@ -167,7 +167,7 @@ export class Service implements AsyncDisposable {
    * @throws what making the new one failed with, and what made calls go back: the old one serves.
    *   `conflict` while two components share calls; `unsupported` where the type cannot share.
    */
-  swap(
+  async swap(
     type: ComponentType,
     target: string | PluginConfig,
     options?: ServiceSwapOptions,
@@ -179,7 +179,7 @@ export class Service implements AsyncDisposable {
    * Gives a component that was swapped in with a `share` another part of the calls; 1 is all.
    * @param name Which codec, middleware or handlers. @default the only one
    */
-  share(type: ComponentType, share: number, name?: string): Promise<SwapReport> {
+  async share(type: ComponentType, share: number, name?: string): Promise<SwapReport> {
     return this.#life.parts.swaps.share(type, share, name)
   }
 
@@ -187,7 +187,7 @@ export class Service implements AsyncDisposable {
    * Goes back to what was there before the last swap: at once while that is kept ready, else by making it again.
    * @throws `not-found` where there was nothing before.
    */
-  rollback(type: ComponentType, name?: string, by?: string): Promise<SwapReport> {
+  async rollback(type: ComponentType, name?: string, by?: string): Promise<SwapReport> {
     return this.#life.parts.swaps.rollback(type, name, by)
   }
 

@@ -1,12 +1,16 @@
 import { ServiceError, type ComponentType, type PluginConfig } from '@micrograft/contracts'
 import type { Catalogue } from '../catalogue/catalogue.js'
+import { hint } from '../catalogue/nearest.js'
 import { requirePluginConfig } from '../catalogue/plugin-config.js'
 import type { Plugins } from '../catalogue/plugins.js'
 import type { Codecs } from '../codec/codecs.js'
 import type { Components } from '../components/components.js'
+import { componentTypes, isComponentType } from '../components/contract-shapes.js'
+import type { ComponentOptions } from '../components/generation.js'
 import type { Maker } from '../components/maker.js'
 import type { Slot } from '../components/slot.js'
 import {
+  resolveSwapOptions,
   swapOptionNames,
   type SlotReport,
   type SwapOptions,
@@ -38,6 +42,8 @@ const known: ReadonlySet<string> = new Set([...swapOptionNames, 'options', 'repl
 /** Finds the slot and the component that a swap is about, whatever their type. */
 export class Swaps {
   readonly #parts: SwapsParts
+  /** Options of handlers without their state, by what adds that. */
+  readonly #own = new WeakMap<object, Readonly<Record<string, unknown>>>()
 
   constructor(parts: SwapsParts) {
     this.#parts = parts
@@ -49,14 +55,19 @@ export class Swaps {
     target: string | PluginConfig,
     given: ServiceSwapOptions = {},
   ): Promise<SwapReport> {
+    requireType(type)
+    requireObject('the options of a swap', given)
     const unknown = Object.keys(given).find((name) => !known.has(name))
     if (unknown !== undefined)
       throw new ServiceError(
         'invalid-option',
         `a swap has no option ${JSON.stringify(unknown)}; there are ${[...known].join(', ')}`,
       )
-    const config = await this.#config(type, target)
     const { options, replace, ...swapOptions } = given
+    if (options !== undefined) requireObject('options of a swap', options)
+    if (replace !== undefined) requireText('replace of a swap', replace)
+    resolveSwapOptions(swapOptions)
+    const config = await this.#config(type, target)
     try {
       const slot = this.#slot(type, replace, config.name)
       const before = slot.current?.candidate
@@ -72,11 +83,13 @@ export class Swaps {
 
   /** See `Service.share`. */
   async share(type: ComponentType, share: number, name?: string): Promise<SwapReport> {
+    requireType(type)
     return this.#slot(type, name, undefined).share(share)
   }
 
   /** See `Service.rollback`. */
   async rollback(type: ComponentType, name?: string, by?: string): Promise<SwapReport> {
+    requireType(type)
     return this.#slot(type, name, undefined).rollback(by)
   }
 
@@ -104,18 +117,19 @@ export class Swaps {
     )
   }
 
-  #withState(
-    slot: Slot<'handler'>,
-    options: Readonly<Record<string, unknown>> | (() => Readonly<Record<string, unknown>>),
-  ): () => Readonly<Record<string, unknown>> {
-    return () => {
-      const { state: _, ...own } = typeof options === 'function' ? options() : options
-      return { ...own, ...(slot.current ? stateOf(slot.current.component) : {}) }
-    }
+  #withState(slot: Slot<'handler'>, options: ComponentOptions): () => Readonly<Record<string, unknown>> {
+    const { state: _, ...own } = typeof options === 'function' ? (this.#own.get(options) ?? {}) : options
+    const withState = () => ({
+      ...own,
+      ...(slot.current ? stateOf(slot.current.component, slot.current.label) : {}),
+    })
+    this.#own.set(withState, own)
+    return withState
   }
 
   async #config(type: ComponentType, target: string | PluginConfig): Promise<PluginConfig> {
     const { plugins, catalogue } = this.#parts
+    if (typeof target !== 'string') requireTarget(target)
     if (typeof target === 'string' && !isPath(target)) return catalogue.find(type, target)
     const config =
       typeof target === 'string' ? await plugins.load(target) : requirePluginConfig(target, 'the plugin')
@@ -148,6 +162,32 @@ export class Swaps {
 
 function slotName(type: ComponentType, name: string): string {
   return ['codec', 'middleware', 'handler'].includes(type) ? `${type} ${name}` : type
+}
+
+function requireType(type: unknown): void {
+  if (!isComponentType(type))
+    throw new ServiceError(
+      'invalid-option',
+      `there is no type of component ${JSON.stringify(type)}${hint(String(type), componentTypes)}`,
+    )
+}
+
+function requireObject(what: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ServiceError('invalid-option', `${what} is ${JSON.stringify(value)}; it is an object`)
+}
+
+function requireTarget(target: unknown): void {
+  if (typeof target !== 'object' || target === null)
+    throw new ServiceError(
+      'invalid-option',
+      `the target of a swap is ${JSON.stringify(target)}; it is a name, a plugin file or a plugin`,
+    )
+}
+
+function requireText(what: string, value: unknown): void {
+  if (typeof value !== 'string')
+    throw new ServiceError('invalid-option', `${what} is ${JSON.stringify(value)}; it is a text`)
 }
 
 function isPath(target: string): boolean {

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import {
+  requireNumber,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -15,6 +16,7 @@ import {
 import { requireKey, requireTtl } from '@micrograft/plugin-kit'
 import { decodeEntry, encodeEntry, type FileEntry } from './file-entry.js'
 import { selectKeys } from './store-key.js'
+import { requireValue } from './store-value.js'
 
 export interface FileStoreOptions {
   /** The folder, made with mode 0700 where it is missing; the first counts. @default `micrograft/store` in the system's temporary folder */
@@ -39,6 +41,7 @@ export function fileStore(options: FileStoreOptions | undefined, { service }: Co
     },
     options,
   )
+  requireNumber('maxValueBytes of the file store', maxValueBytes, { min: 0 })
   for (const [name, value] of Object.entries({ database, table })) {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(value))
       throw new ServiceError(
@@ -54,7 +57,6 @@ class FileStore implements Store {
   readonly capabilities: StoreCapabilities = { durable: true, shared: true }
   readonly #folder: string
   readonly #maxValueBytes: number
-  #made: Promise<unknown> | undefined
   #closed = false
 
   constructor(folder: string, maxValueBytes: number) {
@@ -72,20 +74,13 @@ class FileStore implements Store {
     this.#ready(signal)
     requireKey(key)
     requireTtl(ttlMs)
-    if (value.byteLength > this.#maxValueBytes) {
-      throw new ServiceError(
-        'too-large',
-        `the value of ${key} has ${value.byteLength} bytes and the store takes ${this.#maxValueBytes}; split it`,
-      )
-    }
+    requireValue(key, value, this.#maxValueBytes)
     const bytes = encodeEntry({ key, value, expiresAt: ttlMs === undefined ? 0 : Date.now() + ttlMs })
     await translated(async () => {
-      this.#made ??= mkdir(this.#folder, { recursive: true, mode: 0o700 })
-      await this.#made
       const path = this.#path(key)
       const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
       try {
-        const file = await open(temporary, 'wx', 0o600)
+        const file = await this.#create(temporary)
         try {
           await file.writeFile(bytes)
           // What is acknowledged outlives a crash of the machine.
@@ -133,6 +128,17 @@ class FileStore implements Store {
   #ready(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted()
     if (this.#closed) throw new ServiceError('closed', 'the file store was closed')
+  }
+
+  /** Makes the folder where it is missing: nobody else does. */
+  async #create(path: string): Promise<FileHandle> {
+    try {
+      return await open(path, 'wx', 0o600)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+      return await open(path, 'wx', 0o600)
+    }
   }
 
   /** Keys may be anything; file names may not. */

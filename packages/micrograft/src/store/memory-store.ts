@@ -1,4 +1,5 @@
 import {
+  requireNumber,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -9,6 +10,7 @@ import {
 } from '@micrograft/contracts'
 import { requireKey, requireTtl } from '@micrograft/plugin-kit'
 import { selectKeys } from './store-key.js'
+import { requireValue } from './store-value.js'
 
 export interface MemoryStoreOptions {
   /** Largest value, in bytes. @default 1_048_576 (1 MiB) */
@@ -39,6 +41,8 @@ export function memoryStore(options?: MemoryStoreOptions): Store {
     },
     options,
   )
+  requireNumber('maxValueBytes of the memory store', maxValueBytes, { min: 0 })
+  requireNumber('maxEntries of the memory store', maxEntries, { min: 0 })
   return new MemoryStore(maxValueBytes, maxEntries)
 }
 
@@ -66,12 +70,7 @@ class MemoryStore implements Store {
     this.#ready(signal)
     requireKey(key)
     requireTtl(ttlMs)
-    if (value.byteLength > this.#maxValueBytes) {
-      throw new ServiceError(
-        'too-large',
-        `the value of ${key} has ${value.byteLength} bytes and the store takes ${this.#maxValueBytes}; split it`,
-      )
-    }
+    requireValue(key, value, this.#maxValueBytes)
     this.#makeRoom(key)
     this.#entries.set(key, {
       value: value.slice(),

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import {
+  requireNumber,
   resolveOptions,
+  ServiceError,
   type Span,
   type SpanContext,
   type SpanOptions,
@@ -34,6 +36,7 @@ export interface MemoryTracer extends Tracer {
 /** Keeps the last spans in memory, to be looked at. */
 export function memoryTracer(options?: MemoryTracerOptions): MemoryTracer {
   const { maxSpans } = resolveOptions('the options of the memory tracer', { maxSpans: 256 }, options)
+  requireNumber('maxSpans of the memory tracer', maxSpans, { min: 0 })
   const spans: EndedSpan[] = []
   return {
     name: 'memory',
@@ -74,7 +77,7 @@ function startSpan(
     end(error) {
       if (ended) return
       ended = true
-      const message = error === undefined ? undefined : error instanceof Error ? error.message : String(error)
+      const message = error === undefined ? undefined : ServiceError.from(error).message
       onEnd({
         name,
         kind,

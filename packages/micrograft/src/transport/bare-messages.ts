@@ -7,6 +7,8 @@ import type { Connection, ConnectionHandler } from '@micrograft/contracts'
 export interface PartsConnection extends Connection {
   /** As `send` of a message with an empty header whose body is the beginning of `head`, then `body`. Both are copied: they are the caller's again at once. */
   sendParts(head: Buffer, headLength: number, body: Uint8Array): boolean
+  /** How many bytes have come so far, also of a message that is not whole. */
+  readonly bytesRead: number
 }
 
 export interface RangeHandler extends ConnectionHandler {

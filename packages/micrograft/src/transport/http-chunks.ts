@@ -9,9 +9,11 @@ const maxTrailerBytes = 8192
 const cr = 0x0d
 const lf = 0x0a
 const colon = 0x3a
+const semicolon = 0x3b
 
 type State =
   | 'size'
+  | 'space'
   | 'extension'
   | 'end of size'
   | 'data'
@@ -64,9 +66,15 @@ export class ChunkDecoder {
       case 'size':
         this.#countLine()
         if (byte === cr && this.#digits > 0) this.#state = 'end of size'
-        else if ((byte === 0x3b || byte === 0x20 || byte === 0x09) && this.#digits > 0)
-          this.#state = 'extension'
+        else if (byte === semicolon && this.#digits > 0) this.#state = 'extension'
+        else if (isSpace(byte) && this.#digits > 0) this.#state = 'space'
         else this.#digit(byte)
+        break
+      case 'space':
+        this.#countLine()
+        if (byte === cr) this.#state = 'end of size'
+        else if (byte === semicolon) this.#state = 'extension'
+        else if (!isSpace(byte)) throw malformed()
         break
       case 'extension':
         this.#countLine()
@@ -147,6 +155,10 @@ function hexDigit(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
   const lower = byte | 0x20
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x09
 }
 
 function malformed(): HttpRefusal {

@@ -1,4 +1,5 @@
 import {
+  requireLimits,
   resolveOptions,
   type ComponentContext,
   type Transport,
@@ -53,8 +54,10 @@ export function httpTransport(
   _context: ComponentContext,
 ): Transport {
   refuseAddresses('http', options)
-  const resolved = resolveOptions('the options of the http transport', defaults, options)
-  const { maxHeaderBytes, messageTimeoutMs, tls, ...limits } = resolved
+  const what = 'the options of the http transport'
+  const { tls, ...sizes } = resolveOptions(what, defaults, options)
+  requireLimits(what, sizes)
+  const { maxHeaderBytes, messageTimeoutMs, ...limits } = sizes
   const kind = hostKind({
     name: 'http',
     framing: httpFraming({ maxMessageBytes: limits.maxMessageBytes, maxHeaderBytes }, messageTimeoutMs),

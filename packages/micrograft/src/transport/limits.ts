@@ -8,6 +8,9 @@ export const transportLimits = {
 /** Queued bytes from which on `send` says that there is no room. */
 export const highWaterBytes = 262_144
 
+/** How long a peer has to take what is queued, and to end its side, once either side has ended. */
+export const closeTimeoutMs = 5000
+
 /** Most entries in the header of one message. */
 export const maxHeaderEntries = 256
 

@@ -1,5 +1,5 @@
 import { ServiceError, type Connection, type ConnectionHandler, type Message } from '@micrograft/contracts'
-import { highWaterBytes, maxHeaderEntries, type ConnectionLimits } from './limits.js'
+import { closeTimeoutMs, highWaterBytes, maxHeaderEntries, type ConnectionLimits } from './limits.js'
 
 interface Waiter {
   readonly resolve: () => void
@@ -51,7 +51,8 @@ export class MemoryConnection implements Connection {
       )
     }
     const queued = this.#queuedBytes + size
-    if (queued > maxQueuedBytes) {
+    // Where nothing waits the peer is not slow: a message of any size that may be passes.
+    if (queued > maxQueuedBytes && queued > size) {
       this.destroy(
         new ServiceError(
           'overloaded',
@@ -88,6 +89,9 @@ export class MemoryConnection implements Connection {
       this.#ended = true
       this.resume()
       this.#deliverSoon()
+      // A peer that is paused may never take what is queued.
+      const timer = setTimeout(() => this.destroy(), closeTimeoutMs)
+      void this.#closed.then(() => clearTimeout(timer))
     }
     await this.#closed
   }

@@ -1,4 +1,5 @@
 import {
+  requireLimits,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -29,15 +30,15 @@ export function memoryTransport(
   _context: ComponentContext,
 ): Transport {
   const defaults = { ...transportLimits, hub: undefined as MemoryHub | undefined, addresses: undefined }
-  const {
-    hub,
-    addresses: _,
-    ...limits
-  } = resolveOptions('the options of the memory transport', defaults, options)
+  const what = 'the options of the memory transport'
+  const { hub, addresses: _, ...limits } = resolveOptions(what, defaults, options)
+  requireLimits(what, limits)
   return new MemoryTransport(hub ?? defaultHub(), limits)
 }
 
 const maxPort = 65_535
+/** Of addresses that name none. */
+const defaultHost = 'memory'
 
 class MemoryTransport implements Transport {
   readonly name = 'memory'
@@ -90,11 +91,12 @@ class MemoryTransport implements Transport {
   ): Promise<Connection> {
     this.#ready(signal)
     if (secure) throw noTlsError(this.name)
-    const { port } = parseHostAddress(address)
+    const { host, port } = parseHostAddress(address)
     if (port === 0)
       throw new ServiceError('invalid-option', `${JSON.stringify(address)} has no port to connect to`)
     const connection = this.#connection(address)
-    const other = this.#hub.doors.get(address)?.accept(connection)
+    const key = formatHostAddress({ host: host || defaultHost, port })
+    const other = this.#hub.doors.get(key)?.accept(connection)
     if (!other) {
       this.#connections.delete(connection)
       throw dialError(address, new Error('connection refused'))
@@ -125,9 +127,9 @@ class MemoryTransport implements Transport {
 
   #freeAddress(address: string): string {
     const { host, port } = parseHostAddress(address)
-    if (port > 0) return formatHostAddress({ host: host || 'memory', port })
+    if (port > 0) return formatHostAddress({ host: host || defaultHost, port })
     for (let tries = 0; tries < maxPort; tries++) {
-      const free = formatHostAddress({ host: host || 'memory', port: this.#hub.nextPort })
+      const free = formatHostAddress({ host: host || defaultHost, port: this.#hub.nextPort })
       this.#hub.nextPort = (this.#hub.nextPort % maxPort) + 1
       if (!this.#hub.doors.has(free)) return free
     }

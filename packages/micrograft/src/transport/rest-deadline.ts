@@ -1,3 +1,4 @@
+import { timerMs } from '@micrograft/contracts'
 import type { Framer } from './framing.js'
 
 export interface RestDeadlineOptions {
@@ -29,7 +30,7 @@ export class RestDeadline {
       if (isOver() || !framer.unfinished) return
       if (framer.received !== began || isPaused()) this.expect()
       else late()
-    }, timeoutMs).unref()
+    }, timerMs(timeoutMs)).unref()
   }
 
   stop(): void {

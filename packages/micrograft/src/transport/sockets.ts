@@ -1,3 +1,4 @@
+import { timerMs } from '@micrograft/contracts'
 import { connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net'
 import { connect as connectTls, createServer as createTlsServer, type ConnectionOptions } from 'node:tls'
 import type { HostAddress } from './host-address.js'
@@ -91,7 +92,7 @@ export function connected(
     const failed = (error: Error) => end(dialError(address, error))
     const timer = setTimeout(() => {
       end(dialError(address, new Error(`no connection within ${timeoutMs} ms`)))
-    }, timeoutMs)
+    }, timerMs(timeoutMs))
     for (const signal of signals) signal?.addEventListener('abort', aborted)
     socket.once(event, done).once('error', failed)
   })

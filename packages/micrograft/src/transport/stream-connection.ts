@@ -3,7 +3,7 @@ import { ServiceError, type ConnectionHandler, type Message } from '@micrograft/
 import type { PartsConnection } from './bare-messages.js'
 import { DrainWaiters } from './drain-waiters.js'
 import type { FramedConnection, Framer, Framing } from './framing.js'
-import { highWaterBytes, type ConnectionLimits } from './limits.js'
+import { closeTimeoutMs, highWaterBytes, type ConnectionLimits } from './limits.js'
 import { RestDeadline } from './rest-deadline.js'
 import { lostError } from './socket-error.js'
 import { WriteBatch } from './write-batch.js'
@@ -13,9 +13,6 @@ const refused = -1
 
 /** Bodies from this size on are handed to the socket as they are. */
 const copyBelowBytes = 16_384
-
-/** How long a peer has to take what is queued and to end its side after `close`. */
-const closeTimeoutMs = 5000
 
 /** How long a peer that is told why it is refused has to hear it out. */
 const farewellMs = 1000
@@ -35,6 +32,7 @@ export interface StreamConnectionOptions {
 export class StreamConnection implements PartsConnection, FramedConnection {
   readonly remote: string
   readonly dialled: string | undefined
+  bytesRead = 0
   readonly #socket: Socket
   readonly #framer: Framer
   readonly #limits: ConnectionLimits
@@ -62,6 +60,7 @@ export class StreamConnection implements PartsConnection, FramedConnection {
       this.#batch.flush()
       this.#ended = true
       socket.end()
+      this.#endWithin(closeTimeoutMs)
     })
     socket.on('drain', () => this.#waiters.release())
     socket.on('error', (error) => (this.#error ??= lostError(remote, error)))
@@ -169,6 +168,7 @@ export class StreamConnection implements PartsConnection, FramedConnection {
   }
 
   #read(chunk: Buffer): void {
+    this.bytesRead += chunk.length
     try {
       this.#framer.push(chunk)
     } catch (error) {
@@ -231,8 +231,10 @@ export class StreamConnection implements PartsConnection, FramedConnection {
         `a message of ${size} bytes is above the limit of ${maxMessageBytes}`,
       )
     }
-    const queued = this.#batch.filled + this.#socket.writableLength + bytes
-    if (queued <= maxQueuedBytes) return queued
+    const waiting = this.#batch.filled + this.#socket.writableLength
+    const queued = waiting + bytes
+    // Where nothing waits the peer is not slow: a message of any size that may be passes.
+    if (queued <= maxQueuedBytes || waiting === 0) return queued
     const detail = `${queued} bytes wait, at most ${maxQueuedBytes} may`
     this.destroy(new ServiceError('overloaded', `${this.remote} does not read: ${detail}`))
     return refused

@@ -1,4 +1,5 @@
 import {
+  requireLimits,
   resolveOptions,
   type ComponentContext,
   type Transport,
@@ -26,7 +27,9 @@ export function tcpTransport(
 ): Transport {
   refuseAddresses('tcp', options)
   const defaults = { ...transportLimits, tls: undefined }
-  const { tls, ...limits } = resolveOptions('the options of the tcp transport', defaults, options)
+  const what = 'the options of the tcp transport'
+  const { tls, ...limits } = resolveOptions(what, defaults, options)
+  requireLimits(what, limits)
   const kind = hostKind({
     name: 'tcp',
     framing: messageFraming(limits.maxMessageBytes),

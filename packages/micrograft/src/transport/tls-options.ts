@@ -7,7 +7,7 @@ import {
   type SecureContextOptions,
   type TlsOptions as NodeTlsOptions,
 } from 'node:tls'
-import { resolveOptions, ServiceError } from '@micrograft/contracts'
+import { requireLimits, resolveOptions, ServiceError, timerMs } from '@micrograft/contracts'
 
 /** PEM: the text or bytes of it, or else the path of a file that holds it. Files are read once, when the transport is made. */
 export type Pem = string | Uint8Array
@@ -69,6 +69,7 @@ export function resolveTls(what: string, options: TlsOptions | undefined): Tls |
     resolved
   oneOf(owner, 'clientCert', clientCert, ['none', 'request', 'require'])
   oneOf(owner, 'minVersion', minVersion, ['TLSv1.2', 'TLSv1.3'])
+  requireLimits(owner, { handshakeTimeoutMs })
   oneOf(owner, 'rejectUnauthorized', rejectUnauthorized, [true, false])
   if ((cert === undefined) !== (key === undefined)) {
     throw new ServiceError('invalid-option', `${owner} have only one of cert and key; give both`)
@@ -98,7 +99,7 @@ export function resolveTls(what: string, options: TlsOptions | undefined): Tls |
         ...credentials,
         requestCert: clientCert !== 'none',
         rejectUnauthorized: clientCert === 'require',
-        handshakeTimeout: handshakeTimeoutMs,
+        handshakeTimeout: timerMs(handshakeTimeoutMs),
       }
     },
     client: (host) => ({ secureContext, rejectUnauthorized, ...nameOf(host, servername) }),

@@ -1,6 +1,6 @@
 import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ServiceError } from '@micrograft/contracts'
 
@@ -27,10 +27,15 @@ export function unixPath(address: string): string {
   return path
 }
 
+/** Whose the files are that this process makes. A user of a container need not have a name; Windows has no number. */
+export function userId(): number {
+  return process.geteuid?.() ?? -1
+}
+
 /** The user's own folder for sockets. */
 export function defaultDirectory(): string {
   const { XDG_RUNTIME_DIR: runtime } = process.env
-  return runtime ? join(runtime, 'micrograft') : join(tmpdir(), `micrograft-${userInfo().uid}`)
+  return runtime ? join(runtime, 'micrograft') : join(tmpdir(), `micrograft-${userId()}`)
 }
 
 /**
@@ -40,8 +45,7 @@ export function defaultDirectory(): string {
 export async function ownDirectory(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 })
   const stats = await lstat(path)
-  const { uid } = userInfo()
-  if (!stats.isDirectory() || stats.uid !== uid) {
+  if (!stats.isDirectory() || stats.uid !== userId()) {
     throw new ServiceError(
       'forbidden',
       `${path} is not a directory of this user; remove it or choose another`,

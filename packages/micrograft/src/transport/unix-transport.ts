@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { access, chmod } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
+  requireLimits,
   resolveOptions,
   ServiceError,
   type ComponentContext,
@@ -32,7 +33,9 @@ export function unixTransport(
 ): Transport {
   refuseAddresses('unix', options)
   const defaults = { ...transportLimits, directory: defaultDirectory() }
-  const { directory, ...limits } = resolveOptions('the options of the unix transport', defaults, options)
+  const what = 'the options of the unix transport'
+  const { directory, ...limits } = resolveOptions(what, defaults, options)
+  requireLimits(what, limits)
   return new SocketTransport(unixKind(directory, limits.maxMessageBytes), limits)
 }
 

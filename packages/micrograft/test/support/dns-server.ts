@@ -14,6 +14,8 @@ export interface DnsServer extends AsyncDisposable {
   readonly records: DnsRecord[]
   /** How it answers: `fail` refuses, `silent` does not. */
   mode: 'answer' | 'fail' | 'silent'
+  /** Whether it fails when it is asked for addresses of IPv6. */
+  failsForIPv6: boolean
   asked: number
 }
 
@@ -25,6 +27,7 @@ export async function openDnsServer(): Promise<DnsServer> {
     address: `127.0.0.1:${socket.address().port}`,
     records: [],
     mode: 'answer',
+    failsForIPv6: false,
     asked: 0,
     async [Symbol.asyncDispose]() {
       socket.close()
@@ -38,7 +41,8 @@ export async function openDnsServer(): Promise<DnsServer> {
     const named = server.records.filter(({ name }) => name.toLowerCase() === question?.name.toLowerCase())
     const answers = named.filter(({ type }) => dnsTypes[type] === question?.type)
     // Response, recursion available; 3 is "no such name", 2 is "server failure".
-    const code = server.mode === 'fail' ? 2 : named.length === 0 ? 3 : 0
+    const fails = server.mode === 'fail' || (server.failsForIPv6 && question?.type === dnsTypes.AAAA)
+    const code = fails ? 2 : named.length === 0 ? 3 : 0
     socket.send(
       encodeDnsMessage({ id, flags: 0x8180 | code, questions, answers: code ? [] : answers }, true),
       from.port,

@@ -12,7 +12,7 @@ import {
 import { componentContext } from '@micrograft/testing'
 import { mucpClient, type MucpClientOptions } from '../../dist/mucp/mucp-client.js'
 import { mucpServer, type MucpServerOptions } from '../../dist/mucp/mucp-server.js'
-import { httpTransport } from '../../dist/transport/http-transport.js'
+import { httpTransport, type HttpTransportOptions } from '../../dist/transport/http-transport.js'
 import { rawHttpServer, type RawHttp, type RawMessage } from './mucp-raw.js'
 
 export interface RawNode extends AsyncDisposable {
@@ -73,8 +73,9 @@ export interface Served extends AsyncDisposable {
 export async function serveMucp(
   { unary = (_, body) => body, stream = async () => undefined }: Handlers = {},
   options?: MucpServerOptions,
+  transportOptions?: HttpTransportOptions,
 ): Promise<Served> {
-  const transport = httpTransport(undefined, componentContext())
+  const transport = httpTransport(transportOptions, componentContext())
   const server = mucpServer(options, componentContext({ transport }))
   const dispatcher: Dispatcher = {
     kind: (endpoint) =>

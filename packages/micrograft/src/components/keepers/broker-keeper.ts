@@ -105,7 +105,7 @@ export function brokerKeeper(slot: SlotView<Broker>): Keeper<Broker> {
         if (live.size === 0) live.add(current)
         const once = options?.queue === undefined ? new OnceEach() : undefined
         if (live.size > 1) once?.begin()
-        const named = { identity: randomUUID(), ...options }
+        const named = { ...options, identity: options?.identity ?? randomUUID() }
         const subscription: Kept = { topic, handler, options: named, made: new Map(), once, ended: false }
         kept.add(subscription)
         try {

@@ -1,4 +1,5 @@
 import type { CallOptions, Client, ClientRequest, ClientStream, Node } from '@micrograft/contracts'
+import { untilRead } from '../../streams/until-read.js'
 import type { Generation } from '../generation.js'
 import type { Keeper, SlotView } from '../keeper.js'
 
@@ -34,34 +35,10 @@ function counted(stream: ClientStream, generation: Generation<Client>): ClientSt
     get metadata() {
       return stream.metadata
     },
-    messages: {
-      [Symbol.asyncIterator]: () => watched(stream.messages[Symbol.asyncIterator](), ended),
-    },
+    messages: untilRead(stream.messages, ended),
     async [Symbol.asyncDispose]() {
       try {
         await stream[Symbol.asyncDispose]()
-      } finally {
-        ended()
-      }
-    },
-  }
-}
-
-/** `inner`, telling when it has ended. */
-function watched<T>(inner: AsyncIterator<T>, ended: () => void): AsyncIterator<T> {
-  const see = (result: IteratorResult<T>) => {
-    if (result.done) ended()
-    return result
-  }
-  const fail = (error: unknown): never => {
-    ended()
-    throw error
-  }
-  return {
-    next: () => inner.next().then(see, fail),
-    return: async (value?: unknown) => {
-      try {
-        return (await inner.return?.(value)) ?? { value: undefined, done: true }
       } finally {
         ended()
       }

@@ -53,7 +53,12 @@ class KeptSettings implements AsyncIterableIterator<Tree> {
         this.#moved = undefined
         return { value: await component.read(this.#options), done: false }
       }
-      this.#source ??= (await this.#slot.take()).component.watch(this.#options)
+      if (!this.#source) {
+        const { component } = await this.#slot.take()
+        // It may have ended meanwhile, or have its source from a swap or another call.
+        if (!this.#ended) this.#source ??= component.watch(this.#options)
+        continue
+      }
       const source = this.#source
       try {
         const result = await source.next()

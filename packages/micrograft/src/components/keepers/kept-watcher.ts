@@ -28,14 +28,21 @@ export class KeptWatcher implements RegistryWatcher {
   #toldEarly: Set<string> | undefined = new Set()
   readonly #begun: Promise<void>
   #source: RegistryWatcher
+  #registry: Registry
   #differences: RegistryEvent[] = []
   #ended = false
 
   constructor(options: WatchOptions, source: RegistryWatcher, registry: Registry, onEnd: () => void) {
     this.#options = options
     this.#source = source
+    this.#registry = registry
     this.#onEnd = onEnd
     this.#begun = this.#begin(registry)
+  }
+
+  /** What it is told by. */
+  get registry(): Registry {
+    return this.#registry
   }
 
   /** Watches `next` as well, and finds out what it knows otherwise. */
@@ -64,6 +71,7 @@ export class KeptWatcher implements RegistryWatcher {
     this.#prepared.delete(next)
     const old = this.#source
     this.#source = prepared.watcher
+    this.#registry = next
     const isNewest = ({ service }: RegistryEvent) =>
       !service.nodes.some(({ id }) => prepared.toldSince.has(id))
     this.#differences.push(...prepared.differences.filter(isNewest))

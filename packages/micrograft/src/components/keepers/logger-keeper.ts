@@ -1,19 +1,19 @@
-import type { LogFields, Logger } from '@micrograft/contracts'
+import type { Logger } from '@micrograft/contracts'
 import { silentLogger } from '../../logger/noop-logger.js'
 import type { Generation } from '../generation.js'
 import type { Keeper, SlotView } from '../keeper.js'
 
 type Make = (generation: Generation<Logger> | undefined) => Logger
 
-/** A child logger goes on with the logger that there is. */
+/**
+ * A logger goes on with the one that there is, and so do its children. Where there is none any more what it
+ * is told goes nowhere: what fails when the service has stopped must not fail once more for being told of.
+ */
 export function loggerKeeper(slot: SlotView<Logger>): Keeper<Logger> {
-  const top: Make = (generation) => generation?.component ?? silentLogger
-  return {
-    methods: { child: (fields: LogFields) => child(slot, (generation) => top(generation).child(fields)) },
-  }
+  return { methods: { ...lasting(slot, (generation) => generation?.component ?? silentLogger) } }
 }
 
-function child(slot: SlotView<Logger>, make: Make): Logger {
+function lasting(slot: SlotView<Logger>, make: Make): Logger {
   let of: Generation<Logger> | undefined
   let made: Logger | undefined
   const current = (): Logger => {
@@ -30,6 +30,6 @@ function child(slot: SlotView<Logger>, make: Make): Logger {
     info: (event, fields) => current().info(event, fields),
     warn: (event, fields) => current().warn(event, fields),
     error: (event, fields) => current().error(event, fields),
-    child: (fields) => child(slot, (generation) => make(generation).child(fields)),
+    child: (fields) => lasting(slot, (generation) => make(generation).child(fields)),
   }
 }

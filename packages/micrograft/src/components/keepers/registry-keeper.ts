@@ -58,6 +58,11 @@ export function registryKeeper(slot: SlotView<Registry>): Keeper<Registry> {
     if (done && !registered.has(key)) await registry.deregister(done.record)
   }
 
+  async function follow(watcher: KeptWatcher, next: Registry): Promise<void> {
+    await watcher.prepare(next)
+    watcher.move(next)
+  }
+
   return {
     methods: {
       async register(record: ServiceRecord, options?: RegisterOptions): Promise<void> {
@@ -82,19 +87,22 @@ export function registryKeeper(slot: SlotView<Registry>): Keeper<Registry> {
       },
       async watch(options: WatchOptions = {}): Promise<RegistryWatcher> {
         const current = await slot.take()
-        const watcher: KeptWatcher = new KeptWatcher(
-          options,
-          await current.component.watch(options),
-          current.component,
-          () => watchers.delete(watcher),
-        )
-        watchers.add(watcher)
-        // A swap may have gone by while the watcher was made.
-        if (slot.current && slot.current !== current) {
-          await watcher.prepare(slot.current.component)
-          watcher.move(slot.current.component)
+        // It is not to be disposed before it watches.
+        current.enter()
+        try {
+          const watcher: KeptWatcher = new KeptWatcher(
+            options,
+            await current.component.watch(options),
+            current.component,
+            () => watchers.delete(watcher),
+          )
+          watchers.add(watcher)
+          // A swap may have gone by while the watcher was made.
+          if (slot.current && slot.current !== current) await follow(watcher, slot.current.component)
+          return watcher
+        } finally {
+          current.leave()
         }
-        return watcher
       },
     },
     async prepare(next) {
@@ -111,6 +119,11 @@ export function registryKeeper(slot: SlotView<Registry>): Keeper<Registry> {
     },
     switched(next) {
       for (const each of watchers) each.move(next.component)
+    },
+    async settled({ component }) {
+      // These were made when the others had been.
+      const late = [...watchers].filter(({ registry }) => registry !== component)
+      await Promise.all(late.map((each) => follow(each, component)))
     },
     async release(old) {
       live.delete(old)

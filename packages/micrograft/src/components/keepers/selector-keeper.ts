@@ -12,18 +12,27 @@ interface Kept {
 export function selectorKeeper(slot: SlotView<Selector>): Keeper<Selector> {
   const kept = new Set<Kept>()
 
+  async function move(entry: Kept, next: Generation<Selector>, options?: CallOptions): Promise<void> {
+    const selection = await next.component.select(entry.service, options)
+    entry.made.set(next, selection)
+    if (slot.current === next) entry.selection = selection
+  }
+
   return {
     methods: {
       async select(service: string, options?: CallOptions): Promise<Selection> {
         const current = await slot.take()
-        const selection = await current.component.select(service, options)
-        const entry: Kept = { service, made: new Map([[current, selection]]), selection }
-        kept.add(entry)
-        if (slot.current && slot.current !== current) {
-          entry.selection = await slot.current.component.select(service, options)
-          entry.made.set(slot.current, entry.selection)
+        // It is not to be disposed before it has answered.
+        current.enter()
+        try {
+          const selection = await current.component.select(service, options)
+          const entry: Kept = { service, made: new Map([[current, selection]]), selection }
+          kept.add(entry)
+          if (slot.current && slot.current !== current) await move(entry, slot.current, options)
+          return lasting(entry, () => kept.delete(entry))
+        } finally {
+          current.leave()
         }
-        return lasting(entry, () => kept.delete(entry))
       },
     },
     async prepare(next) {
@@ -39,6 +48,10 @@ export function selectorKeeper(slot: SlotView<Selector>): Keeper<Selector> {
     },
     switched(next) {
       for (const entry of kept) entry.selection = entry.made.get(next) ?? entry.selection
+    },
+    async settled(next) {
+      // These were made when the others had been.
+      await Promise.all([...kept].filter(({ made }) => !made.has(next)).map((entry) => move(entry, next)))
     },
     async release(old) {
       for (const { made } of kept) {

@@ -30,6 +30,8 @@ export interface ServerDoors {
 /** A server's way to the service's doors, for a slot: its `start` takes a `HostContext`. */
 export function serverKeeper(slot: SlotView<Server>): Keeper<Server> {
   let host: HostContext | undefined
+  /** The first server's start, while it is under way. */
+  let starting: Promise<ServerAddress> | undefined
   const addresses = new Map<Generation<Server>, ServerAddress>()
 
   async function start(generation: Generation<Server>, context: HostContext): Promise<ServerAddress> {
@@ -51,10 +53,14 @@ export function serverKeeper(slot: SlotView<Server>): Keeper<Server> {
             ? context
             : { ...context, doors: { of: () => context, handBack: nothing, place: nothing } }
         try {
-          return await start(await slot.take(), host)
+          const first = await slot.take()
+          starting = start(first, host)
+          return await starting
         } catch (error) {
           host = undefined
           throw error
+        } finally {
+          starting = undefined
         }
       },
       async stop(options?: StopOptions & CallOptions): Promise<void> {
@@ -63,6 +69,8 @@ export function serverKeeper(slot: SlotView<Server>): Keeper<Server> {
       },
     },
     async prepare(next) {
+      // Where it fails there is nothing to take over.
+      await starting?.catch(() => undefined)
       if (!host) return
       if (addresses.has(next)) host.doors.handBack(next.component)
       else await start(next, host)
