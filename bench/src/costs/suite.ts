@@ -4,7 +4,7 @@ import { number, spread, table } from '../markdown.js'
 import type { MicrograftSettings } from '../pairs/micrograft.js'
 import type { PairLoad } from '../pairs/pair.js'
 import { loadAt, measurePairs, perSecond } from '../pairs/rounds.js'
-import { micrograft, type Variant } from '../pairs/variants.js'
+import { micrograft, net, type Variant } from '../pairs/variants.js'
 import { sectioned, type Run, type Section } from '../sections.js'
 import { figure, ratio } from '../statistics.js'
 import type { Suite } from '../suite.js'
@@ -15,6 +15,8 @@ interface Cost {
   readonly about: string
   /** The first is what the others are compared with. */
   readonly variants: readonly (readonly [label: string, settings: MicrograftSettings])[]
+  /** The bare echo beside them: what of that is the machine's. */
+  readonly bare?: readonly (readonly [label: string, connections: number])[]
   readonly goals?: readonly { readonly label: string; readonly atMost: number; readonly what: string }[]
   /** Drawn against the number in the labels. */
   readonly chart?: { readonly key: string; readonly x: string; readonly labels: readonly string[] }
@@ -42,7 +44,7 @@ const costs: Readonly<Record<string, Cost>> = {
   nodes: {
     title: 'Nodes',
     about:
-      'Nodes of the service in the registry, each with the address of the one process that answers: what choosing costs. With an address for each, the client also has a connection to each: calls that go to different connections share no write, whoever makes them.',
+      'Nodes of the service in the registry, each with the address of the one process that answers: what choosing costs. With an address for each, the client also has a connection to each: calls that go to different connections share no read and no write, whoever makes them. The bare echo, which takes its connections in turn, shows what that costs by itself.',
     variants: [
       ['1', { nodes: 1 }],
       ['10', { nodes: 10 }],
@@ -51,6 +53,10 @@ const costs: Readonly<Record<string, Cost>> = {
       ...(process.platform === 'linux'
         ? ([['1,000, a connection to each', { nodes: 1000, apart: 1 }]] as const)
         : []),
+    ],
+    bare: [
+      ['`node:net`, one connection', 1],
+      ['`node:net`, 1,000 connections', 1000],
     ],
     goals: [{ label: '1,000', atMost: 1.1, what: 'a call with 1,000 nodes ÷ with one' }],
     chart: { key: 'nodes', x: 'nodes of the service', labels: ['1', '10', '100', '1,000'] },
@@ -102,14 +108,16 @@ export const costsSuite: Suite = sectioned({
 
 const inFlight = [64, 256]
 
+function variantOf(base: Variant, label: string, settings: Readonly<Record<string, number>>): Variant {
+  return { ...base, key: label, label, settings }
+}
+
 async function measure(run: Run, cost: Cost): Promise<Section> {
-  run.say(`${cost.title}: ${cost.variants.map(([label]) => label).join(', ')}`)
-  const variants = cost.variants.map(([label, settings]): Variant => ({
-    ...micrograft,
-    key: label,
-    label,
-    settings: { ...settings },
-  }))
+  const variants = [
+    ...cost.variants.map(([label, settings]) => variantOf(micrograft, label, { ...settings })),
+    ...(cost.bare ?? []).map(([label, connections]) => variantOf(net, label, { connections })),
+  ]
+  run.say(`${cost.title}: ${variants.map(({ label }) => label).join(', ')}`)
   const points = inFlight.map((count) => ({ inFlight: count, bytes: 100 }))
   const measured = await measurePairs(run, variants, (pair) => loadAt(run, pair, points))
   const values = (key: string, point: number, of: (load: PairLoad) => number) =>

@@ -119,29 +119,24 @@ function connectBy(writer: Writer) {
   return async (address: string, options: AdapterOptions): Promise<Connection> => {
     const port = Number(address.split(':')[1])
     const form = await formOf(options)
-    const open = async (mode: Mode) => {
+    const open = async (mode: Mode): Promise<Line> => {
       const socket = dial({ port, host: '127.0.0.1', noDelay: true })
       await once(socket, 'connect')
       const write = writer(socket)
       write(jsonForm.frame(mode as never))
       return { socket, write }
     }
-    const calls = await open('calls')
-    const waiting: ((value: Payload) => void)[] = []
-    let answered = 0
-    readFrames(calls.socket, (bytes) => {
-      const resolve = waiting[answered++]
-      resolve?.(form.read(bytes))
-      if (answered === 4096) {
-        waiting.splice(0, answered)
-        answered = 0
-      }
-    })
+    const { connections = 1 } = options.settings ?? {}
+    const lines = await Promise.all(
+      Array.from({ length: connections }, async () => callLine(await open('calls'), form)),
+    )
+    let next = 0
     const events = await open('events')
     return {
       call: (value) => {
-        calls.write(form.frame(value))
-        return new Promise((resolve) => waiting.push(resolve))
+        const call = lines[next] as (typeof lines)[number]
+        next = (next + 1) % connections
+        return call(value)
       },
       stream: async function* () {
         const { socket } = await open('stream')
@@ -149,6 +144,29 @@ function connectBy(writer: Writer) {
       },
       publish: (value) => void events.write(form.frame(value)),
     }
+  }
+}
+
+interface Line {
+  readonly socket: Socket
+  readonly write: (bytes: Buffer) => boolean
+}
+
+/** Calls over one connection. */
+function callLine({ socket, write }: Line, form: Form): (value: Payload) => Promise<Payload> {
+  const waiting: ((value: Payload) => void)[] = []
+  let answered = 0
+  readFrames(socket, (bytes) => {
+    const resolve = waiting[answered++]
+    resolve?.(form.read(bytes))
+    if (answered === 4096) {
+      waiting.splice(0, answered)
+      answered = 0
+    }
+  })
+  return (value) => {
+    write(form.frame(value))
+    return new Promise((resolve) => waiting.push(resolve))
   }
 }
 
