@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Socket } from 'node:net'
 import { test } from 'node:test'
 import {
   ServiceError,
@@ -272,6 +273,28 @@ test('several connections to a node are used in turn', async () => {
     it.peers.map((peer) => peer.ofType(FrameType.call).length),
     [3, 3, 3],
   )
+})
+
+test('of few calls in one turn some leave at once, of many they leave together', async (t) => {
+  await using f = await fixture({}, undefined, [helloWith({ maxCalls: 1000 })])
+  const abandoned = new AbortController()
+  const begin = (count: number) => {
+    for (let i = 0; i < count; i++)
+      f.client.call(f.node, request, { signal: abandoned.signal }).catch(() => undefined)
+  }
+  begin(1)
+  await until('the first is there', () => (f.peers[0]?.frames.length ?? 0) > 1)
+  const { mock } = t.mock.method(Socket.prototype, 'write')
+  begin(15)
+  const atOnce = mock.callCount()
+  assert.ok(atOnce >= 3 && atOnce < 10, `${atOnce} writes`)
+  begin(100)
+  await until('all are there', () => f.peers[0]?.frames.length === 117)
+  mock.resetCalls()
+  begin(10)
+  assert.equal(mock.callCount(), 0)
+  await until('these too', () => f.peers[0]?.frames.length === 127)
+  abandoned.abort(new Error('enough'))
 })
 
 test('a target is written out once on a connection, and is a number from then on', async () => {

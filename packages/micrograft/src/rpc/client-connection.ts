@@ -136,6 +136,7 @@ export class ClientConnection implements RangeHandler {
     this.#exchanges[slot] = exchange
     this.#open++
     this.#started++
+    this.outbox.pace(this.#open)
     exchange.slot = slot
     exchange.connection = this
     exchange.started(this)

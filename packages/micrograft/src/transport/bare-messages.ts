@@ -7,6 +7,8 @@ import type { Connection, ConnectionHandler } from '@micrograft/contracts'
 export interface PartsConnection extends Connection {
   /** As `send` of a message with an empty header whose body is the beginning of `head`, then `body`. Both are copied: they are the caller's again at once. */
   sendParts(head: Buffer, headLength: number, body: Uint8Array): boolean
+  /** Lets what was put together leave now; by itself it does so at the end of the turn, or once it is large. */
+  flush(): void
   /** How many bytes have come so far, also of a message that is not whole. */
   readonly bytesRead: number
 }

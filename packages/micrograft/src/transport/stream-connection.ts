@@ -122,6 +122,10 @@ export class StreamConnection implements PartsConnection, FramedConnection {
     return queued < highWaterBytes
   }
 
+  flush(): void {
+    this.#batch.flush()
+  }
+
   answer(text: string): void {
     const size = Buffer.byteLength(text)
     if (this.#ended || this.#admit(size) === refused) return
