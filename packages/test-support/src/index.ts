@@ -1,7 +1,7 @@
 export { complyPlugin, type PluginSubject } from './comply-plugin.js'
 export { FaultyLink } from './faulty-link.js'
+export { freePort } from './free-port.js'
 export {
-  freePort,
   missing,
   ServerProcess,
   serverFor,

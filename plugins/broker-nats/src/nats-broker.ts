@@ -1,6 +1,6 @@
 import {
+  requireNumber,
   resolveOptions,
-  ServiceError,
   type Broker,
   type BrokerCapabilities,
   type BrokerMessage,
@@ -53,10 +53,7 @@ export async function natsBroker(
   const given = jetstream === true ? {} : jetstream
   const chosen: string = prefix ?? (given && given.subjects === undefined ? 'micrograft' : '')
   requirePrefix(chosen)
-  if (!(typeof maxPendingMessages === 'number' && maxPendingMessages >= 1)) {
-    const message = `maxPendingMessages is ${String(maxPendingMessages)}; give a number from 1 up`
-    throw new ServiceError('invalid-option', message)
-  }
+  requireNumber('maxPendingMessages of the nats broker', maxPendingMessages, { min: 1, max: Infinity })
   const settings = given ? jetStreamSettings(given, chosen) : undefined
   const { service, log, signal } = context
   const link = await NatsLink.open(connection, { what: 'the nats broker', service, log, signal })

@@ -1,3 +1,4 @@
+import { ServiceError } from '@micrograft/contracts'
 import { jetStreamNumber, natsError, type NatsLink } from '@micrograft/nats-link'
 import {
   DiscardPolicy,
@@ -40,6 +41,10 @@ export class Stream {
       if (missing) await this.#manager.streams.update(stream, { subjects: [...config.subjects, ...missing] })
       else await this.#add()
     }
+    throw new ServiceError(
+      'conflict',
+      `the stream ${stream} loses its subjects again and again: others give it other ones; name another stream`,
+    )
   }
 
   /** As `open`, where somebody has taken it away; all who ask meanwhile wait for one answer. */

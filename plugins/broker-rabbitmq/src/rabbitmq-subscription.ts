@@ -88,7 +88,7 @@ export class RabbitmqSubscription implements Subscription {
 
   #queue(): object {
     const { topic, settings } = this.#options
-    const { exchange, queueType } = settings
+    const { exchange } = settings
     const queue = this.#queueName
     const exchanges = [{ exchange, type: 'topic', durable: true }]
     // The server names it anew on each connection: the old one may be locked for a while yet.
@@ -98,11 +98,10 @@ export class RabbitmqSubscription implements Subscription {
         queueOptions: { exclusive: true, autoDelete: true },
         queueBindings: [{ exchange, routingKey: topic }],
       }
-    const kind = queueType === 'quorum' ? { arguments: { 'x-queue-type': 'quorum' } } : {}
     return {
       exchanges,
       queue,
-      queueOptions: { durable: true, ...kind },
+      queueOptions: durableQueue(settings),
       queueBindings: [{ exchange, queue, routingKey: topic }],
     }
   }
@@ -126,10 +125,13 @@ export class RabbitmqSubscription implements Subscription {
   }
 
   async #putAside(message: AsyncMessage, delivery: Delivery, error: Error): Promise<ConsumerStatus> {
-    const { retries, settings } = this.#options
+    const { connection, retries, settings } = this.#options
     const { redelivered } = delivery
     try {
-      // The library forgets a queue while it makes it again.
+      // The library forgets a queue until it has made it again, and waits for this handler before it does.
+      // The server drops what goes back to a queue that is not there.
+      if (this.#queueName !== undefined && this.#consumer.queue === '')
+        await connection.queueDeclare({ queue: this.#queueName, ...durableQueue(settings) })
       const queue = this.#queueName ?? this.#consumer.queue
       await retries.put({ message, queue, topic: this.topic, redelivered, error })
       return ConsumerStatus.ACK
@@ -147,6 +149,11 @@ export class RabbitmqSubscription implements Subscription {
       // Whoever is told of errors must not make more of them.
     }
   }
+}
+
+/** How a queue with a name is made, the same each time: the server refuses another way. */
+function durableQueue({ queueType }: Settings): { durable: true; arguments?: { 'x-queue-type': 'quorum' } } {
+  return { durable: true, ...(queueType === 'quorum' && { arguments: { 'x-queue-type': queueType } }) }
 }
 
 function pauseUnless(signal: AbortSignal, ms: number): Promise<void> {

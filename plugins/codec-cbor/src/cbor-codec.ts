@@ -1,6 +1,6 @@
 // The entry without `cbor-extract`, a native addon, which no plugin file can hold.
 import { Encoder } from 'cbor-x/encode'
-import { resolveOptions, ServiceError, type Codec } from '@micrograft/contracts'
+import { aCount, requireNumber, resolveOptions, type Codec } from '@micrograft/contracts'
 import { cborError } from './cbor-error.js'
 import { checkCbor } from './check-cbor.js'
 import { floatDates } from './float-dates.js'
@@ -13,13 +13,8 @@ export interface CborCodecOptions {
 
 /** CBOR (RFC 8949), with maps as plain objects. Nothing is kept between values: no shared structures. */
 export function cborCodec(options?: CborCodecOptions): Codec {
-  const what = 'the options of the cbor codec'
-  const { maxDepth } = resolveOptions(what, { maxDepth: 256 }, options)
-  if (!Number.isSafeInteger(maxDepth) || maxDepth < 1)
-    throw new ServiceError(
-      'invalid-option',
-      `${what}: maxDepth is ${String(maxDepth)}; give a whole number from 1 up`,
-    )
+  const { maxDepth } = resolveOptions('the options of the cbor codec', { maxDepth: 256 }, options)
+  requireNumber('maxDepth of the cbor codec', maxDepth, aCount)
   const encoder = new Encoder({
     useRecords: false,
     mapsAsObjects: true,

@@ -12,7 +12,15 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
-import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from '@micrograft/plugin-kit'
+import {
+  abortable,
+  afterPrefix,
+  keyBytes,
+  lifetime,
+  requireLimit,
+  requireSize,
+  tryEach,
+} from '@micrograft/plugin-kit'
 import { mysqlAddress, type MysqlTls } from './mysql-address.js'
 import { isReadOnly } from './mysql-error.js'
 import { closedError, MysqlPools } from './mysql-pools.js'
@@ -87,7 +95,14 @@ export async function mysqlStore(
     log,
   )
   try {
-    await abortable(prepareSomewhere(pools, table, options), signal)
+    const { addresses, createTable } = options
+    // Making the table needs a server that takes writes.
+    const preparing = tryEach(
+      addresses.length,
+      () => prepare(pools, table, createTable),
+      (error) => isReadOnly((error as ServiceError).cause ?? {}),
+    )
+    await abortable(preparing, signal)
   } catch (error) {
     await pools[Symbol.asyncDispose]()
     throw error
@@ -107,21 +122,6 @@ function quoted(table: string): string {
     'invalid-option',
     `the table ${JSON.stringify(String(table).slice(0, 64))} is none; give a name of 1 to ${maxTableLength} characters`,
   )
-}
-
-/** As `prepare`, at the first of the addresses that takes writes where one is needed. */
-async function prepareSomewhere(
-  pools: MysqlPools,
-  table: string,
-  { addresses, createTable }: { addresses: readonly string[]; createTable: boolean },
-): Promise<void> {
-  for (let left = addresses.length; ; left--) {
-    try {
-      return await prepare(pools, table, createTable)
-    } catch (error) {
-      if (left <= 1 || !isReadOnly((error as ServiceError).cause ?? {})) throw error
-    }
-  }
 }
 
 /** Sees that the table is there. A user who may not make tables need not, where it is. */

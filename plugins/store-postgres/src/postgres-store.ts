@@ -12,7 +12,15 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
-import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from '@micrograft/plugin-kit'
+import {
+  abortable,
+  afterPrefix,
+  keyBytes,
+  lifetime,
+  requireLimit,
+  requireSize,
+  tryEach,
+} from '@micrograft/plugin-kit'
 import { postgresAddress, type PostgresTls } from './postgres-address.js'
 import { isReadOnly } from './postgres-error.js'
 import { closedError, PostgresPools } from './postgres-pools.js'
@@ -87,7 +95,14 @@ export async function postgresStore(
     log,
   )
   try {
-    await abortable(prepareSomewhere(pools, table, options), signal)
+    const { addresses, createTable } = options
+    // Making the table needs a server that takes writes.
+    const preparing = tryEach(
+      addresses.length,
+      () => prepare(pools, table, createTable),
+      (error) => isReadOnly((error as ServiceError).cause ?? {}),
+    )
+    await abortable(preparing, signal)
   } catch (error) {
     await pools[Symbol.asyncDispose]()
     throw error
@@ -109,21 +124,6 @@ function quoted(table: string): string {
     'invalid-option',
     `the table ${JSON.stringify(String(table).slice(0, 64))} is none; give a name of 1 to ${maxTableBytes} bytes`,
   )
-}
-
-/** As `prepare`, at the first of the addresses that takes writes where one is needed. */
-async function prepareSomewhere(
-  pools: PostgresPools,
-  table: string,
-  { addresses, createTable }: { addresses: readonly string[]; createTable: boolean },
-): Promise<void> {
-  for (let left = addresses.length; ; left--) {
-    try {
-      return await prepare(pools, table, createTable)
-    } catch (error) {
-      if (left <= 1 || !isReadOnly((error as ServiceError).cause ?? {})) throw error
-    }
-  }
 }
 
 /** Held by whoever makes a table: of two that do so at once, PostgreSQL may refuse one all the same. */

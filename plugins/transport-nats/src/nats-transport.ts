@@ -1,4 +1,5 @@
 import {
+  requireLimits,
   resolveOptions,
   ServiceError,
   timerMs,
@@ -47,10 +48,7 @@ export async function natsTransport(
   const { maxMessageBytes, maxQueuedBytes, maxConnections, keepAliveMs, idleTimeoutMs, ...connection } =
     resolved
   const settings = { maxMessageBytes, maxQueuedBytes, maxConnections, keepAliveMs, idleTimeoutMs }
-  for (const [name, value] of Object.entries(settings)) {
-    if (!(typeof value === 'number' && value > 0))
-      throw new ServiceError('invalid-option', `${name} is ${String(value)}; give a number above 0`)
-  }
+  requireLimits('the options of the nats transport', settings)
   if (keepAliveMs > longestKeepAliveMs) {
     const most = `at most ${longestKeepAliveMs} may be, for peers would miss a sign of life`
     throw new ServiceError('invalid-option', `keepAliveMs is ${keepAliveMs}; ${most}`)

@@ -1,5 +1,8 @@
 import { setMaxListeners } from 'node:events'
 import {
+  aCount,
+  requireLimits,
+  requireNumbers,
   resolveOptions,
   ServiceError,
   type CallOptions,
@@ -58,14 +61,8 @@ export function mucpClient(options: MucpClientOptions | undefined, context: Comp
   const what = 'the options of the mucp client'
   const resolved = resolveOptions(what, defaults, options)
   const settings: Settings = { ...resolved, maxAgeMs: resolved.maxAgeMs ?? resolved.idleMs * 10 }
-  for (const [name, value] of Object.entries(settings)) {
-    const isCount = name === 'connections' || name === 'maxWaiting' || name === 'maxStreams'
-    if (!(value > 0) || (isCount && !Number.isInteger(value)))
-      throw new ServiceError(
-        'invalid-option',
-        `${name} of ${what} is no ${isCount ? 'whole ' : ''}number above 0`,
-      )
-  }
+  requireLimits(what, settings)
+  requireNumbers(what, settings, { connections: aCount, maxWaiting: aCount, maxStreams: aCount })
   return new MucpClient(settings, context)
 }
 

@@ -1,6 +1,7 @@
 import {
+  aCount,
+  requireNumbers,
   resolveOptions,
-  ServiceError,
   type ComponentContext,
   type Connection,
   type Server,
@@ -26,10 +27,12 @@ const defaults = { maxCalls: 1000, maxCallBytes: 16_777_216, maxStreams: 100, id
 export function mucpServer(options: MucpServerOptions | undefined, context: ComponentContext): Server {
   const what = 'the options of the mucp server'
   const resolved = resolveOptions(what, defaults, options)
-  for (const [name, value] of Object.entries(resolved)) {
-    if (!(Number.isInteger(value) && value > 0))
-      throw new ServiceError('invalid-option', `${name} of ${what} is no whole number above 0`)
-  }
+  requireNumbers(what, resolved, {
+    maxCalls: aCount,
+    maxCallBytes: aCount,
+    maxStreams: aCount,
+    idleMs: aCount,
+  })
   return new MucpServer(resolved, context)
 }
 

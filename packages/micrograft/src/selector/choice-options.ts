@@ -1,4 +1,4 @@
-import { ServiceError } from '@micrograft/contracts'
+import { requireLimits, ServiceError } from '@micrograft/contracts'
 import type { Strategy } from './selection-view.js'
 
 /** How nodes are chosen, and when one is put aside. */
@@ -38,8 +38,5 @@ export function checkChoice({ strategy, maxFailures, asideMs, maxAsideMs }: Choi
       `there is no strategy ${JSON.stringify(strategy)}; there are ${strategies.join(', ')}`,
     )
   }
-  for (const [name, value] of Object.entries({ maxFailures, asideMs, maxAsideMs })) {
-    if (typeof value !== 'number' || !(value > 0))
-      throw new ServiceError('invalid-option', `${name} is ${String(value)}; give a number above 0`)
-  }
+  requireLimits('the options of the selector', { maxFailures, asideMs, maxAsideMs })
 }

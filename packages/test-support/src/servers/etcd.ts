@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { freePort, type ServerKind } from '../server-process.js'
+import { freePort } from '../free-port.js'
+import type { ServerKind } from '../server-process.js'
 
 /** etcd: one member, with its JSON gateway. */
 export const etcd: ServerKind = {

@@ -26,12 +26,20 @@ export const mariadb: ServerKind = {
   async arguments({ folder, port }) {
     const data = join(folder, 'data')
     const init = join(folder, 'init.sql')
+    // A server that starts deletes what others have in the folder for temporary tables.
+    const temporary = `--tmpdir=${folder}`
     if (!existsSync(data)) {
       const user = unprivileged()
       if (user) await chown(folder, user.uid, user.gid)
       await run(
         'mariadb-install-db',
-        ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db'],
+        [
+          '--no-defaults',
+          `--datadir=${data}`,
+          temporary,
+          '--auth-root-authentication-method=normal',
+          '--skip-test-db',
+        ],
         { ...user, cwd: folder },
       )
       await writeFile(init, accounts)
@@ -40,6 +48,7 @@ export const mariadb: ServerKind = {
       '--no-defaults',
       `--datadir=${data}`,
       `--init-file=${init}`,
+      temporary,
       `--socket=${join(folder, 'socket')}`,
       `--pid-file=${join(folder, 'pid')}`,
       `--port=${port}`,

@@ -4,7 +4,8 @@ import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort, type ServerKind, type ServerPlace } from '../server-process.js'
+import { freePort } from '../free-port.js'
+import type { ServerKind, ServerPlace } from '../server-process.js'
 
 // Debian's own programs in the PATH go to one user and one folder for logs; these do what they are told.
 const scripts = '/usr/lib/rabbitmq/bin'
