@@ -84,10 +84,11 @@ export interface Cell {
 const file = (name: string) =>
   fileURLToPath(new URL(`../../plugins/${name}/dist/${name}.plugin.cjs`, import.meta.url))
 
-/** Makes services, and ends them. */
+/** Makes services and loads, and ends them. */
 export class Workshop implements AsyncDisposable {
   readonly folder: string
   readonly #services: Service[] = []
+  readonly #loads: Load[] = []
 
   constructor(folder: string) {
     this.folder = folder
@@ -109,7 +110,14 @@ export class Workshop implements AsyncDisposable {
     return service
   }
 
+  load(call: (id: string) => Promise<unknown>): Load {
+    const load = new Load(call)
+    this.#loads.push(load)
+    return load
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#loads.map((each) => each.end()))
     await Promise.all(this.#services.map((each) => each.stop()))
   }
 }
@@ -135,7 +143,7 @@ export function broker(
       await service.subscribe('numbers', heard(all), { concurrency: 16 })
       const publish = (id: string) =>
         service.publish('numbers', { id, body: body() }, { timeoutMs: deadlineMs } as object)
-      const load = new Load(publish)
+      const load = workshop.load(publish)
       return {
         load,
         async verify() {
@@ -165,7 +173,7 @@ export function store(server: ServerName, name: string, options: object): Cell {
     async use(address, workshop) {
       const parts = { store: { use: name, options: { ...options, addresses: [address] } } }
       const service = await workshop.start('keeper', `store-${name}`, parts)
-      const load = new Load((id) => service.store.set(id, Buffer.from(id + body())))
+      const load = workshop.load((id) => service.store.set(id, Buffer.from(id + body())))
       return {
         load,
         async verify() {
@@ -210,7 +218,7 @@ export function registry(server: ServerName, name: string, options: object): Cel
       void (async () => {
         for await (const { type, service } of watcher) told.add(`${type} ${service.nodes[0]?.id}`)
       })().catch(() => undefined)
-      const load = new Load((id) =>
+      const load = workshop.load((id) =>
         service.use('registry').register(record(`n${Number(id) % 40}`), { ttlMs: 60_000 }),
       )
       return {
@@ -252,7 +260,7 @@ export const transport: Cell = {
     const say = { Hello: ({ id }: { id: string }) => ({ id }) }
     await workshop.start('greeter', 'transport-nats', parts, (service) => service.handle('Say', say))
     const caller = await workshop.start('caller', 'transport-nats', parts)
-    const load = new Load(async (id) => {
+    const load = workshop.load(async (id) => {
       const options = { timeoutMs: deadlineMs }
       const reply = await caller.client.call('greeter', 'Say.Hello', { id, body: body() }, options)
       assert.deepEqual(reply, { id })

@@ -49,9 +49,9 @@ test('a plugin that appears in the folder and is not used can be chosen from the
   assert.deepEqual(await service.store.list(), ['from 1.1.0'])
 })
 
-test('of several versions in a folder the highest counts, a release before what came before it', async (t) => {
+test('of several versions in a folder the highest release counts, also before what comes before the next', async (t) => {
   const folder = await privateFolder(t)
-  const versions = ['1.0.0', '1.0.0-rc.2', '0.10.0', '0.9.0', '1.0.0-beta']
+  const versions = ['1.0.0', '1.0.0-rc.2', '0.10.0', '0.9.0', '2.0.0-beta']
   for (const version of versions)
     await pluginFile(
       folder,

@@ -9,6 +9,6 @@ export {
   lifetime,
   requireKey,
   requireLimit,
-  requireSize,
+  requireValue,
   requireTtl,
 } from './store-checks.js'

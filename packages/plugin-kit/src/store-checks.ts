@@ -36,8 +36,13 @@ export function lifetime(ttlMs: number | undefined): number | undefined {
   return ttlMs === undefined || ttlMs > maxTtlMs ? undefined : Math.ceil(ttlMs)
 }
 
-/** @throws `too-large` for a value of more than `maxBytes`. */
-export function requireSize(key: string, value: Uint8Array, maxBytes: number): void {
+/** @throws `bad-request` unless `value` is bytes, `too-large` for more than `maxBytes` of them. */
+export function requireValue(key: string, value: unknown, maxBytes: number): asserts value is Uint8Array {
+  if (!(value instanceof Uint8Array))
+    throw new ServiceError(
+      'bad-request',
+      `the value of ${key} is ${value === null ? 'null' : typeof value}; a store takes a Uint8Array`,
+    )
   if (value.byteLength <= maxBytes) return
   throw new ServiceError(
     'too-large',

@@ -7,7 +7,7 @@ import {
   requireKey,
   requireLimit,
   requireQueue,
-  requireSize,
+  requireValue,
   requireTopic,
   requireTtl,
 } from '@micrograft/plugin-kit'
@@ -32,9 +32,11 @@ test('a time to live is a positive number, in whole milliseconds, and one withou
   }
 })
 
-test('a value has at most the bytes of the limit, and the error names the key and not the value', () => {
-  requireSize('k', new Uint8Array(10), 10)
-  assert.throws(() => requireSize('k', new Uint8Array(11), 10), {
+test('a value is bytes, at most those of the limit, and the error names the key and not the value', () => {
+  for (const value of ['text', 5, null, undefined, [1], { length: 1 }])
+    assert.throws(() => requireValue('k', value, 10), { code: 'bad-request', message: /of k is / })
+  requireValue('k', new Uint8Array(10), 10)
+  assert.throws(() => requireValue('k', new Uint8Array(11), 10), {
     code: 'too-large',
     message: /of k has 11 /,
   })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import * as semver from 'semver'
 // Not part of what the package offers: only its platform and its builder ask about versions.
-import { preferred } from '../dist/version/preferred.js'
+import { compareVersionTexts, preferred } from '../dist/version/preferred.js'
 import { inRange, parseRange } from '../dist/version/range.js'
 import { comparePreference, compareVersions, parseVersion, type Version } from '../dist/version/semver.js'
 
@@ -223,6 +223,11 @@ test('prefers among several what is highest of the releases in the range, else o
     )
     assert.equal(chosen === undefined, best === undefined)
     if (chosen && best !== undefined) assert.equal(semver.compare(chosen.text, best), 0)
+    const sorted = ['no version', ...texts].sort(compareVersionTexts)
+    assert.equal(sorted[0], 'no version')
+    const last = sorted.at(-1) as string
+    const all = preferred(texts.map((text) => ({ text, parsed: parsed(text) })))
+    if (all) assert.equal(compareVersionTexts(last, all.text), 0)
   })
   fc.assert(property, { seed, numRuns: 5000 })
 })

@@ -111,6 +111,15 @@ export const storeCases: readonly Case<Store>[] = [
     },
   },
   {
+    name: 'refuses a value that is no bytes with bad-request, and keeps what was there',
+    async run(store) {
+      await store.set('a', bytes('1'))
+      for (const value of ['text', 5, null, undefined, [1], { length: 1 }])
+        await assert.rejects(store.set('a', value as never), { code: 'bad-request' })
+      assert.equal(text(await store.get('a')), '1')
+    },
+  },
+  {
     name: 'refuses a lifetime and a limit that are none with invalid-option',
     async run(store) {
       for (const ttlMs of [0, -1, NaN])

@@ -1,5 +1,4 @@
-import { ServiceError } from '@micrograft/contracts'
-import type { Delivery, DeliveryHandler, Subscription } from '@micrograft/contracts'
+import { ServiceError, type Delivery, type DeliveryHandler, type Subscription } from '@micrograft/contracts'
 import { abortable } from '@micrograft/plugin-kit'
 import { ConsumerStatus, type AsyncMessage, type Connection, type Consumer } from 'rabbitmq-client'
 import { atMost, closeTimeoutMs } from './link.js'

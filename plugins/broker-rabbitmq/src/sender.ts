@@ -86,11 +86,15 @@ export class Sender implements AsyncDisposable {
 
   async #sendMandatory(what: string, envelope: Envelope, body: Buffer): Promise<void> {
     const correlationId = String(this.#mandatory++)
-    await this.#publisher.send({ ...envelope, correlationId }, body)
-    // The server returns a message before it confirms it, and the library tells so in a turn of its own.
-    await new Promise((resolve) => setImmediate(resolve))
-    if (this.#returned.delete(correlationId))
-      throw new ServiceError('not-found', `${what}: RabbitMQ has no queue that takes it`)
+    try {
+      await this.#publisher.send({ ...envelope, correlationId }, body)
+      // The server returns a message before it confirms it, and the library tells so in a turn of its own.
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.#returned.has(correlationId))
+        throw new ServiceError('not-found', `${what}: RabbitMQ has no queue that takes it`)
+    } finally {
+      this.#returned.delete(correlationId)
+    }
   }
 
   /** Waits a while for what is to be confirmed. */

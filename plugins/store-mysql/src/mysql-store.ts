@@ -18,7 +18,7 @@ import {
   keyBytes,
   lifetime,
   requireLimit,
-  requireSize,
+  requireValue,
   tryEach,
 } from '@micrograft/plugin-kit'
 import { mysqlAddress, type MysqlTls } from './mysql-address.js'
@@ -186,7 +186,7 @@ class MysqlStore implements Store {
     this.#ready(signal)
     const bytes = keyBytes(key)
     const expiry = lifetime(ttlMs)
-    requireSize(key, value, this.#maxValueBytes)
+    requireValue(key, value, this.#maxValueBytes)
     // A copy: the statement may wait for a connection while the caller goes on.
     const values = [bytes, Buffer.from(value), expiry === undefined ? null : String(expiry * 1000)]
     await abortable(this.#pools.query(this.#setting, values), signal)

@@ -13,7 +13,7 @@ import {
   type StoreCapabilities,
 } from '@micrograft/contracts'
 import { connectionDefaults, NatsLink, type NatsConnectionOptions } from '@micrograft/nats-link'
-import { requireKey, requireTtl } from '@micrograft/plugin-kit'
+import { requireKey, requireTtl, requireValue } from '@micrograft/plugin-kit'
 import { Bucket } from './bucket.js'
 import { decodeKey, encodeKey, filterOf, KeyPage } from './store-key.js'
 
@@ -150,12 +150,7 @@ class NatsStore implements Store {
     this.#ready(signal)
     requireKey(key)
     requireTtl(ttlMs)
-    if (value.byteLength > this.#maxValueBytes) {
-      throw new ServiceError(
-        'too-large',
-        `the value of ${key} has ${value.byteLength} bytes and the store takes ${this.#maxValueBytes}; split it`,
-      )
-    }
+    requireValue(key, value, this.#maxValueBytes)
     const expiresAt = ttlMs === undefined ? undefined : Date.now() + Math.ceil(ttlMs)
     await this.#bucket.put(this.#encoded(key), value, expiresAt, signal)
   }

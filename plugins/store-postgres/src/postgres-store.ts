@@ -18,7 +18,7 @@ import {
   keyBytes,
   lifetime,
   requireLimit,
-  requireSize,
+  requireValue,
   tryEach,
 } from '@micrograft/plugin-kit'
 import { postgresAddress, type PostgresTls } from './postgres-address.js'
@@ -190,7 +190,7 @@ class PostgresStore implements Store {
     this.#ready(signal)
     const bytes = keyBytes(key)
     const expiry = lifetime(ttlMs)
-    requireSize(key, value, this.#maxValueBytes)
+    requireValue(key, value, this.#maxValueBytes)
     // A copy: the statement may wait for a connection while the caller goes on.
     const values = [bytes, Buffer.from(value), expiry ?? null]
     await abortable(this.#pools.query(this.#setting, values, 'micrograft-set'), signal)

@@ -2,7 +2,6 @@ import {
   aCount,
   requireNumber,
   resolveOptions,
-  ServiceError,
   type CallOptions,
   type ComponentContext,
   type ListOptions,
@@ -10,7 +9,7 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
-import { requireKey, requireLimit, requireTtl } from '@micrograft/plugin-kit'
+import { requireKey, requireLimit, requireTtl, requireValue } from '@micrograft/plugin-kit'
 import {
   asBytes,
   asText,
@@ -84,11 +83,7 @@ class RedisStore implements Store {
   async set(key: string, value: Uint8Array, { signal, ttlMs }: SetOptions = {}): Promise<void> {
     requireKey(key)
     requireTtl(ttlMs)
-    if (value.byteLength > this.#maxValueBytes)
-      throw new ServiceError(
-        'too-large',
-        `the value of ${key} has ${value.byteLength} bytes and the store takes ${this.#maxValueBytes}; split it, or raise maxValueBytes`,
-      )
+    requireValue(key, value, this.#maxValueBytes)
     const expiry = ttlMs === undefined ? [] : ['PX', Math.min(longestTtlMs, Math.ceil(ttlMs)).toFixed(0)]
     // A copy: it may wait for a connection while the caller goes on with its own.
     const args = ['SET', this.#prefix + key, Buffer.from(value), ...expiry]

@@ -15,7 +15,14 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
-import { abortable, afterPrefix, keyBytes, lifetime, requireLimit, requireSize } from '@micrograft/plugin-kit'
+import {
+  abortable,
+  afterPrefix,
+  keyBytes,
+  lifetime,
+  requireLimit,
+  requireValue,
+} from '@micrograft/plugin-kit'
 import { closedError, SqliteDatabase } from './sqlite-database.js'
 import { sqliteError } from './sqlite-error.js'
 
@@ -155,7 +162,7 @@ class SqliteStore implements Store {
     this.#ready(signal)
     const bytes = keyBytes(key)
     const expiry = lifetime(ttlMs)
-    requireSize(key, value, this.#maxValueBytes)
+    requireValue(key, value, this.#maxValueBytes)
     const sql =
       `INSERT INTO ${this.#table} (key, value, expires_at) VALUES (?, ?, ?)` +
       ' ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at'

@@ -1,5 +1,10 @@
-import { timerMs } from '@micrograft/contracts'
-import type { CallOptions, Logger, Registry, ServiceRecord } from '@micrograft/contracts'
+import {
+  timerMs,
+  type CallOptions,
+  type Logger,
+  type Registry,
+  type ServiceRecord,
+} from '@micrograft/contracts'
 
 export interface HttpRegistrationOptions {
   readonly registry: Registry

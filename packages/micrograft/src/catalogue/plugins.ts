@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { ServiceError, type PluginConfig } from '@micrograft/contracts'
 import {
+  compareVersionTexts,
   createPlatform,
   installedPackage,
   type OpenOptions,
@@ -91,8 +92,8 @@ export class Plugins {
       try {
         const configs: PluginConfig[] = []
         for (const path of await findPluginFiles(entry)) configs.push(await this.load(path))
-        // Of several versions of one, the highest is entered last, and counts.
-        configs.sort((a, b) => compareVersions(a.version, b.version))
+        // Of several versions of one, the preferred is entered last, and counts.
+        configs.sort((a, b) => compareVersionTexts(a.version, b.version))
         for (const config of configs) this.init(config)
       } catch (error) {
         onError(entry, error as Error)
@@ -165,21 +166,6 @@ export class Plugins {
     this.#files.set(config, plugin)
     return config
   }
-}
-
-/** By semantic version: `1.0.0-rc.1` comes before `1.0.0`. */
-function compareVersions(a: string, b: string): number {
-  const [[coreA, before], [coreB, other]] = [split(a), split(b)]
-  const byNumber = (x: string, y: string) => x.localeCompare(y, 'en', { numeric: true })
-  if (coreA !== coreB || before === other) return byNumber(coreA, coreB)
-  if (before === '' || other === '') return before === '' ? 1 : -1
-  return byNumber(before, other)
-}
-
-/** The numbers of a version, and what stands after them where it comes before a release. */
-function split(version: string): [string, string] {
-  const [, core = version, before = ''] = /^([^-+]*)-?([^+]*)/.exec(version) ?? []
-  return [core, before]
 }
 
 function configOf(plugin: Plugin): PluginConfig {

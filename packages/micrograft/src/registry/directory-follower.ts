@@ -1,6 +1,5 @@
-import { timerMs } from '@micrograft/contracts'
 import { statSync, watch as watchDirectory, type FSWatcher } from 'node:fs'
-import type { Logger } from '@micrograft/contracts'
+import { timerMs, type Logger } from '@micrograft/contracts'
 
 /** Where the system cannot tell of changes, looking costs one system call. */
 const blindPollMs = 50

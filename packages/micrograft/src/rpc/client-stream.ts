@@ -1,5 +1,10 @@
-import type { CallOptions, ClientRequest, ClientStream, Metadata } from '@micrograft/contracts'
-import { ServiceError } from '@micrograft/contracts'
+import {
+  ServiceError,
+  type CallOptions,
+  type ClientRequest,
+  type ClientStream,
+  type Metadata,
+} from '@micrograft/contracts'
 import { protocolError } from '../transport/protocol-error.js'
 import type { ClientConnection } from './client-connection.js'
 import { Exchange, type ExchangeOwner } from './client-exchange.js'

@@ -13,10 +13,9 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
-import { requireKey, requireTtl } from '@micrograft/plugin-kit'
+import { requireKey, requireTtl, requireValue } from '@micrograft/plugin-kit'
 import { decodeEntry, encodeEntry, type FileEntry } from './file-entry.js'
 import { selectKeys } from './store-key.js'
-import { requireValue } from './store-value.js'
 
 export interface FileStoreOptions {
   /** The folder, made with mode 0700 where it is missing; the first counts. @default `micrograft/store` in the system's temporary folder */
@@ -83,7 +82,7 @@ class FileStore implements Store {
         const file = await this.#create(temporary)
         try {
           await file.writeFile(bytes)
-          // What is acknowledged outlives a crash of the machine.
+          // Its name may wait in the system's memory; when the machine crashes, the entry is whole, or as it was before.
           await file.sync()
         } finally {
           await file.close()

@@ -8,9 +8,8 @@ import {
   type Store,
   type StoreCapabilities,
 } from '@micrograft/contracts'
-import { requireKey, requireTtl } from '@micrograft/plugin-kit'
+import { requireKey, requireTtl, requireValue } from '@micrograft/plugin-kit'
 import { selectKeys } from './store-key.js'
-import { requireValue } from './store-value.js'
 
 export interface MemoryStoreOptions {
   /** Largest value, in bytes. @default 1_048_576 (1 MiB) */
