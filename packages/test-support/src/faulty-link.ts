@@ -5,6 +5,8 @@ export class FaultyLink implements AsyncDisposable {
   readonly port: number
   /** How long bytes are held up on their way, each direction, in milliseconds. */
   delayMs = 0
+  /** How many connections there have been. */
+  made = 0
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
@@ -17,7 +19,10 @@ export class FaultyLink implements AsyncDisposable {
     const server = createServer({ allowHalfOpen: false })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const link = new FaultyLink(server)
-    server.on('connection', (near) => link.#join(near, connect(port, host)))
+    server.on('connection', (near) => {
+      link.made++
+      link.#join(near, connect(port, host))
+    })
     return link
   }
 
