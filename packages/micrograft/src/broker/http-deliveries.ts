@@ -36,13 +36,22 @@ export class HttpDeliveries implements AsyncDisposable {
   }
 
   /** Gives the subscriptions that were gone, where a group had no other. */
-  async #deliver(
+  #deliver(
     groups: readonly Group[],
     body: Buffer,
     signal: AbortSignal | undefined,
   ): Promise<readonly Node[] | undefined> {
     const [only] = groups
-    if (groups.length === 1 && only) return this.#deliverTo(only, body, signal)
+    return groups.length === 1 && only
+      ? this.#deliverTo(only, body, signal)
+      : this.#deliverToAll(groups, body, signal)
+  }
+
+  async #deliverToAll(
+    groups: readonly Group[],
+    body: Buffer,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Node[] | undefined> {
     const outcomes = await Promise.allSettled(groups.map((group) => this.#deliverTo(group, body, signal)))
     const gone: Node[] = []
     for (const outcome of outcomes) {
