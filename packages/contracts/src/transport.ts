@@ -98,6 +98,7 @@ export interface Transport extends AsyncDisposable {
   ): Promise<Listener>
   /**
    * Connects to `address`.
+   * @param handler Told nothing before this has resolved.
    * @throws `unavailable` where nobody listens, or the peer is not reached in time or cannot be
    *   believed; `unsupported` for `secure` where the transport has no TLS.
    */

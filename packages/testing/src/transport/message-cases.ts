@@ -4,7 +4,7 @@ import type { TransportSubject } from '../transport-cases.js'
 import { bytes, text } from '../bytes.js'
 import { code } from '../error-code.js'
 import { until } from '../wait.js'
-import { message, pair } from './pair.js'
+import { endOf, message, pair } from './pair.js'
 
 export const messageCases: readonly Case<TransportSubject>[] = [
   {
@@ -35,6 +35,24 @@ export const messageCases: readonly Case<TransportSubject>[] = [
       near.connection.send(message('a'))
       assert.equal(far.messages.length, 0)
       await until('it has come', () => far.messages.length === 1)
+    },
+  },
+  {
+    name: 'nothing is handed over before dial has resolved',
+    async run({ transport, address }) {
+      await using listener = await transport.listen(address, (connection) => {
+        queueMicrotask(() => connection.send(message('welcome')))
+        return endOf().handler
+      })
+      const { handler } = endOf()
+      const known: boolean[] = []
+      let resolved = false
+      const dialling = transport.dial(listener.address, { ...handler, message: () => known.push(resolved) })
+      void dialling.then(() => (resolved = true))
+      const connection = await dialling
+      await until('it has come', () => known.length === 1)
+      assert.deepEqual(known, [true])
+      await connection.close()
     },
   },
   {
