@@ -77,6 +77,30 @@ test('a message of the limit passes over a raw socket, and one byte more is refu
   assert.equal(good.closed, false)
 })
 
+test('all who have come before a door is shut are let in', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'micrograft-door-'))
+  try {
+    for (const [make, address] of [
+      [tcpTransport, ''],
+      [httpTransport, ''],
+      [unixTransport, join(folder, 'door')],
+    ] as const) {
+      await using transport = make(undefined, context)
+      let letIn = 0
+      const listener = await transport.listen(address, () => (letIn++, ignore))
+      const dials = Array.from({ length: 30 }, () => transport.dial(listener.address, ignore))
+      // They are on their way.
+      await new Promise((resolve) => setImmediate(resolve))
+      await listener[Symbol.asyncDispose]()
+      await Promise.all(dials)
+      await until(`${transport.name} has let all in`, () => letIn === dials.length)
+      await assert.rejects(transport.dial(listener.address, ignore), { code: 'unavailable' })
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
 test('a header that is malformed ends the connection with protocol', async () => {
   await using tcp = tcpTransport(undefined, context)
   for (const head of [

@@ -1,7 +1,7 @@
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { errorCodes, ServiceError, type Logger } from '@micrograft/contracts'
 import { dialableHost, formatHostAddress } from '../transport/host-address.js'
-import { makeServer, opened } from '../transport/sockets.js'
+import { letIn, makeServer, opened } from '../transport/sockets.js'
 import type { Tls } from '../transport/tls-options.js'
 import { StreamConnection, type StreamConnectionOptions } from '../transport/stream-connection.js'
 import { WriteBuffers } from '../transport/write-buffers.js'
@@ -69,6 +69,7 @@ export class HttpInboxes implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const server = await this.#server?.catch(() => undefined)
     if (!server) return
+    await letIn(server)
     server.close()
     // A publisher whose message was taken must be told so, or it goes to another subscriber as well.
     await Promise.all([...this.#connections].map((each) => each.close()))

@@ -61,15 +61,6 @@ class MucpServer extends ConnectionServer<MucpServerConnection> {
     for (const connection of this.connections) if (connection.idleSince < before) void connection.close()
   }
 
-  /**
-   * Shutting the door resets who has come and was not let in yet, maybe with a call: a few turns of the
-   * loop let in all who came before.
-   */
-  protected override async beforeShut(graceMs: number): Promise<void> {
-    const turns = graceMs > 0 ? 4 : 0
-    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
-  }
-
   /** Also while a connection still waits for what may be on its way. */
   protected override busy(): boolean {
     if (super.busy()) return true

@@ -44,14 +44,14 @@ class RpcServer extends ConnectionServer<ServerConnection> {
   constructor(options: typeof defaults, context: ComponentContext) {
     super('rpc', context)
     this.#options = options
-    this.sweepEveryMs = Math.max(5, options.helloTimeoutMs / 4)
+    this.sweepEveryMs = Math.max(5, Math.min(1000, options.helloTimeoutMs / 4))
   }
 
   protected accept(connection: Connection, owner: ConnectionOwner): ServerConnection {
     return new ServerConnection(connection, owner, this.#options)
   }
 
-  /** Ends those that say nothing. */
+  /** Ends those that say nothing, and tells the others that what they send is coming. */
   protected sweep(): void {
     const { helloTimeoutMs } = this.#options
     const now = DeadlineWheel.now()
@@ -63,6 +63,7 @@ class RpcServer extends ConnectionServer<ServerConnection> {
     for (const connection of this.connections) {
       if (!connection.greeted && connection.since < before)
         connection.refuse(new ServiceError('protocol', `no hello came within ${helloTimeoutMs} ms`))
+      else connection.tick()
     }
   }
 

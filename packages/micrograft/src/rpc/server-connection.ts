@@ -1,6 +1,6 @@
 import { ServiceError, type Connection, type Message, type ServerReply } from '@micrograft/contracts'
 import type { ConnectionOwner, ServedConnection } from '../serve/connection-server.js'
-import type { RangeHandler } from '../transport/bare-messages.js'
+import { takesParts, type RangeHandler } from '../transport/bare-messages.js'
 import { protocolError } from '../transport/protocol-error.js'
 import { DeadlineWheel } from '../deadlines/deadline-wheel.js'
 import { FrameType, highestVersion, lowestVersion, type Hello } from './frame.js'
@@ -13,6 +13,10 @@ import { IncomingStream } from './server-stream.js'
 import { ReceivedTargets } from './target-table.js'
 
 const noBytes = Buffer.alloc(0)
+
+/** Numbers of pings: what is answered to the first was sent by a client that has read the go-away before it. */
+const goneAway = 0
+const stillComing = 1
 
 export interface ServerConnectionOptions {
   readonly maxCalls: number
@@ -41,6 +45,10 @@ export class ServerConnection implements RangeHandler, RequestOwner, ServedConne
   #over = false
   #draining = false
   #aborted = false
+  /** Frames that have come whole; with bytes, as they were when it was last looked at. */
+  #frames = 0
+  #seenFrames = 0
+  #seenBytes = 0
   /** Whether the client knows that it is to make its calls elsewhere. */
   heardGoAway = false
 
@@ -97,6 +105,7 @@ export class ServerConnection implements RangeHandler, RequestOwner, ServedConne
 
   range(bytes: Uint8Array, start: number, end: number): void {
     if (this.#over) return
+    this.#frames++
     try {
       this.#reader.reset(bytes, start, end)
       this.#reader.limit(this.#options.maxFrameBytes)
@@ -128,7 +137,21 @@ export class ServerConnection implements RangeHandler, RequestOwner, ServedConne
     this.#draining = true
     this.#outbox.send(goAwayFrame('unavailable', 'the server stops'))
     // What the client answers to this it answers after it has read the go-away.
-    this.#outbox.send(pingFrame(FrameType.ping, 0))
+    this.#outbox.send(pingFrame(FrameType.ping, goneAway))
+  }
+
+  /**
+   * Gives the client a sign of life where a frame takes long to come: its own ping waits behind that frame.
+   * Called now and then.
+   */
+  tick(): void {
+    const connection = this.#connection
+    if (!takesParts(connection) || !this.#peer || this.#over) return
+    const { bytesRead } = connection
+    if (bytesRead !== this.#seenBytes && this.#frames === this.#seenFrames)
+      this.#outbox.send(pingFrame(FrameType.ping, stillComing))
+    this.#seenBytes = bytesRead
+    this.#seenFrames = this.#frames
   }
 
   #heard(): void {
@@ -182,7 +205,7 @@ export class ServerConnection implements RangeHandler, RequestOwner, ServedConne
         reader.done()
         return
       case FrameType.pong:
-        if (this.#draining) this.#heard()
+        if (this.#draining && reader.varint() === goneAway) this.#heard()
         return
       case FrameType.goAway:
         this.#draining = true

@@ -77,9 +77,6 @@ export abstract class ConnectionServer<C extends ServedConnection> implements Se
     return {}
   }
 
-  /** Called before the door is shut, with the time that the server has to stop. */
-  protected async beforeShut(_graceMs: number): Promise<void> {}
-
   /** Waits until what is under way has ended, once every client was asked to go away. */
   protected async drain(until: Until, graceMs: number): Promise<void> {
     await until(() => !this.busy(), graceMs)
@@ -159,7 +156,6 @@ export abstract class ConnectionServer<C extends ServedConnection> implements Se
 
   async #stop(graceMs: number): Promise<void> {
     this.#stopped = true
-    await this.beforeShut(graceMs)
     await this.#listener?.[Symbol.asyncDispose]()
     for (const connection of this.connections) connection.retire()
     await this.drain((reached, ms) => this.#until(reached, ms), graceMs)

@@ -2,6 +2,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net'
 import { ServiceError, type ByteStream, type Listener } from '@micrograft/contracts'
 import { dialableHost, formatHostAddress, parseHostAddress } from '../transport/host-address.js'
 import { listenError } from '../transport/socket-error.js'
+import { letIn } from '../transport/sockets.js'
 
 const keepAliveMs = 60_000
 const maxConnections = 10_000
@@ -49,8 +50,9 @@ function opened(server: Server, host: string, port: number): Promise<void> {
   })
 }
 
-/** What `close` waits for is the connections; the door itself is shut in this turn of the loop. */
+/** What `close` waits for is the connections; the door itself is shut in this turn of the loop, once all are let in. */
 async function shut(server: Server): Promise<void> {
+  await letIn(server)
   server.close()
   await new Promise((resolve) => setImmediate(resolve))
 }

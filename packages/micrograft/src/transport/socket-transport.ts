@@ -13,7 +13,7 @@ import type { Framing } from './framing.js'
 import { formatHostAddress, type HostAddress } from './host-address.js'
 import type { ConnectionLimits } from './limits.js'
 import { listenError, noTlsError } from './socket-error.js'
-import { connected, makeServer, makeSocket, opened, type Secured } from './sockets.js'
+import { connected, letIn, makeServer, makeSocket, opened, type Secured } from './sockets.js'
 import { StreamConnection } from './stream-connection.js'
 import { resolveTls, type Tls } from './tls-options.js'
 import { WriteBuffers } from './write-buffers.js'
@@ -104,7 +104,10 @@ export class SocketTransport implements Transport {
       return {
         address: dialable,
         secure: this.#kind.tls !== undefined,
-        [Symbol.asyncDispose]: () => this.#shut(server),
+        [Symbol.asyncDispose]: async () => {
+          await letIn(server)
+          await this.#shut(server)
+        },
       }
     } catch (error) {
       await this.#shut(server)

@@ -48,6 +48,25 @@ export function opened(server: Server, options: ListenOptions): Promise<void> {
   })
 }
 
+/** Turns of the loop without anybody: then nobody waits any more. Each turn lets in one. */
+const quietTurns = 4
+/** Longest time that is taken, in milliseconds: somebody may come all the time. */
+const longestMs = 1000
+
+/**
+ * Resolves when all are let in who have come to the door. The system resets who waits there when it is
+ * shut, maybe with a call that has been sent.
+ */
+export async function letIn(server: Server): Promise<void> {
+  let turns = 0
+  const came = () => (turns = 0)
+  server.on('connection', came)
+  const end = performance.now() + longestMs
+  while (turns++ < quietTurns && performance.now() < end)
+    await new Promise((resolve) => setImmediate(resolve))
+  server.off('connection', came)
+}
+
 /** A socket that is on its way to `target`. */
 export function makeSocket(
   target: HostAddress | { readonly path: string },
