@@ -171,8 +171,9 @@ class GrpcServer implements Server {
 
   async #stop(graceMs: number): Promise<void> {
     this.#health.stop()
-    this.#connections.close()
+    // Who has come to the door is still let in, and is asked to leave like the others.
     await this.#listener?.[Symbol.asyncDispose]()
+    this.#connections.close()
     await this.#connections.end(graceMs)
   }
 }

@@ -151,3 +151,16 @@ test('a server that stands still after its goodbye is noticed', async () => {
   link.delayMs = 1500
   await failed
 })
+
+test('a server that stops loses no call of those who have come to its door', async () => {
+  const { node, server } = await serve(dispatcherOf({ 'Say.Echo': async (_, body) => body }))
+  const calls = Array.from({ length: 20 }, () => client().call(node, { ...request, body: Buffer.from('x') }))
+  const replies = Promise.all(calls)
+  // They are on their way.
+  await new Promise((resolve) => setImmediate(resolve))
+  await server.stop({ graceMs: 5000 })
+  assert.deepEqual(
+    (await replies).map(({ body }) => Buffer.from(body).toString()),
+    calls.map(() => 'x'),
+  )
+})

@@ -29,8 +29,9 @@ export class TestDoor {
     return {
       address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
       async [Symbol.asyncDispose]() {
+        // A service's door lets in who has come; each turn of the loop lets in one.
+        for (let turn = 0; turn < 40; turn++) await new Promise((resolve) => setImmediate(resolve))
         server.close()
-        await new Promise((resolve) => setImmediate(resolve))
       },
     }
   }
