@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { connect as dial, createServer, type AddressInfo, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { Broker, Delivery } from '@micrograft/contracts'
 import { missing, natsLogin, natsServer, ServerProcess } from '@micrograft/test-support'
@@ -136,4 +137,39 @@ test('what its handlers never answered is out of the stream after the last deliv
   const left = async () => (await all.streams.info(same.jetstream.stream)).state.messages
   await until('it is given up', async () => (await left()) === 0)
   assert.deepEqual(seen, [])
+})
+
+/** A link over which the server is never asked for `subject`: as if others took it away each time. */
+async function without(subject: string): Promise<{ address: string } & AsyncDisposable> {
+  const [alone, further] = [`"${subject}"`, `,"${subject}"`]
+  const other = `"${randomUUID()}.>"`
+  assert.equal(other.length, alone.length)
+  const sockets: Socket[] = []
+  const link = createServer((near) => {
+    const far = dial(server.port, server.host)
+    sockets.push(near, far)
+    far.pipe(near)
+    near.on('data', (bytes: Buffer) => {
+      const asked = bytes.toString('latin1').replaceAll(further, ' '.repeat(further.length))
+      far.write(Buffer.from(asked.replaceAll(alone, other), 'latin1'))
+    })
+    for (const each of [near, far]) each.on('error', () => undefined)
+  })
+  await new Promise<void>((resolve) => link.listen(0, '127.0.0.1', resolve))
+  return {
+    address: `127.0.0.1:${(link.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      for (const each of sockets) each.destroy()
+      await new Promise((resolve) => link.close(resolve))
+    },
+  }
+}
+
+test('a stream that others take the subjects away from each time is a conflict', options, async () => {
+  const same = kept('memory')
+  await using link = await without(`${same.prefix}.>`)
+  await assert.rejects(openBroker({ ...same, addresses: [link.address] }), {
+    code: 'conflict',
+    message: /name another stream/,
+  })
 })

@@ -35,34 +35,34 @@ async function answering(answer: (response: ServerResponse) => void) {
   return { addresses: [`127.0.0.1:${port}`], [Symbol.asyncDispose]: close }
 }
 
-test('the etcd registry tells protocol where what answers is JSON and not of etcd', async () => {
-  for (const body of ['{}', 'null', '[]', '"text"', '{"header":null}', '{"header":1}', '{"result":{}}']) {
-    await using server = await answering((response) => response.end(body))
-    await using registry = make({ addresses: server.addresses, timeoutMs: 2000 }, componentContext())
-    for (const call of [
-      () => registry.get('greeter'),
-      () => registry.list(),
-      () => registry.watch(),
-      () => registry.register(record('a')),
-      () => registry.register(record('a'), { ttlMs: 60_000 }),
-      () => registry.deregister(record('a')),
-    ])
-      await assert.rejects(call(), { code: 'protocol' }, body)
+/** What reads what the server has, and what also writes. */
+const reading = ['get', 'list', 'watch', 'deregister'] as const
+const all = [...reading, 'register', 'register with a lifetime'] as const
+
+/** Expects that each call rejects with `protocol` where the server answers `body`. */
+async function tellsProtocol(body: string, calls: readonly (typeof all)[number][]): Promise<void> {
+  await using server = await answering((response) => response.end(body))
+  await using registry = make({ addresses: server.addresses, timeoutMs: 2000 }, componentContext())
+  const made: Record<(typeof all)[number], () => Promise<unknown>> = {
+    get: () => registry.get('greeter'),
+    list: () => registry.list(),
+    watch: () => registry.watch(),
+    deregister: () => registry.deregister(record('a')),
+    register: () => registry.register(record('a')),
+    'register with a lifetime': () => registry.register(record('a'), { ttlMs: 60_000 }),
   }
+  for (const call of calls) await assert.rejects(made[call](), { code: 'protocol' }, `${call}: ${body}`)
+}
+
+test('the etcd registry tells protocol where what answers is JSON and not of etcd', async () => {
+  for (const body of ['{}', 'null', '[]', '"text"', '{"header":null}', '{"header":1}', '{"result":{}}'])
+    await tellsProtocol(body, all)
 })
 
 test('the etcd registry tells protocol where an answer has what etcd never says', async () => {
   for (const kvs of [5, [null], [{}], [{ key: 1 }], {}]) {
-    const body = JSON.stringify({ header: { revision: '1' }, kvs, responses: [{ response_range: { kvs } }] })
-    await using server = await answering((response) => response.end(body))
-    await using registry = make({ addresses: server.addresses, timeoutMs: 2000 }, componentContext())
-    for (const call of [
-      () => registry.get('greeter'),
-      () => registry.list(),
-      () => registry.watch(),
-      () => registry.deregister(record('a')),
-    ])
-      await assert.rejects(call(), { code: 'protocol' }, body)
+    const responses = [{ response_range: { kvs } }]
+    await tellsProtocol(JSON.stringify({ header: { revision: '1' }, kvs, responses }), reading)
   }
 })
 

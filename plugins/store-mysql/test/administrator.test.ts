@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Store } from '@micrograft/contracts'
 import { Plugin, type MysqlStoreOptions } from '@micrograft/store-mysql'
-import { mariadb, missing, ServerProcess } from '@micrograft/test-support'
+import { impossibleSqlOptions, mariadb, missing, ServerProcess } from '@micrograft/test-support'
 import { componentContext, until } from '@micrograft/testing'
 import { createConnection, type Connection } from 'mysql2/promise'
 import { freshDatabase } from './support/database.js'
@@ -168,21 +168,7 @@ describe('the mysql store, while an administrator is at work', { skip: missing(m
 })
 
 test('the mysql store refuses numbers and addresses that cannot be', async () => {
-  for (const options of [
-    { timeoutMs: NaN },
-    { timeoutMs: 0 },
-    { timeoutMs: 2 ** 31 },
-    { maxConnections: -1 },
-    { maxConnections: '5' as unknown as number },
-    { maxWaiting: 0 },
-    { maxValueBytes: Infinity },
-    { sweepIntervalMs: 0 },
-    { sweepIntervalMs: 0.5 },
-    { addresses: ['mysql://u:50%secret@h/d'] },
-    { addresses: '127.0.0.1' as never },
-    { addresses: [5432] as never },
-    { table: 5 as never },
-  ])
+  for (const options of impossibleSqlOptions('mysql'))
     await assert.rejects(
       make(options, componentContext()),
       ({ code, message }: { code: string; message: string }) =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Store } from '@micrograft/contracts'
 import { Plugin, type PostgresStoreOptions } from '@micrograft/store-postgres'
-import { missing, postgres, ServerProcess } from '@micrograft/test-support'
+import { impossibleSqlOptions, missing, postgres, ServerProcess } from '@micrograft/test-support'
 import { componentContext, until } from '@micrograft/testing'
 import { Client } from 'pg'
 import { freshDatabase } from './support/database.js'
@@ -175,21 +175,7 @@ describe(
 )
 
 test('the postgres store refuses numbers and addresses that cannot be', async () => {
-  for (const options of [
-    { timeoutMs: NaN },
-    { timeoutMs: 0 },
-    { timeoutMs: 2 ** 31 },
-    { maxConnections: -1 },
-    { maxConnections: '5' as unknown as number },
-    { maxWaiting: 0 },
-    { maxValueBytes: Infinity },
-    { sweepIntervalMs: 0 },
-    { sweepIntervalMs: 0.5 },
-    { addresses: ['postgres://u:50%secret@h/d'] },
-    { addresses: '127.0.0.1' as never },
-    { addresses: [5432] as never },
-    { table: 5 as never },
-  ])
+  for (const options of impossibleSqlOptions('postgres'))
     await assert.rejects(
       make(options, componentContext()),
       ({ code, message }: { code: string; message: string }) =>
